@@ -1,0 +1,1 @@
+"""The services around MSR without Docker: what `make demo` starts and the tests use."""

@@ -1,0 +1,127 @@
+"""The Faust application: `faust -A msr_stream.app worker`.
+
+It knows neither agents nor views by name: Faust's discovery imports their packages, which register themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+from aiokafka.admin import AIOKafkaAdminClient
+from faust.web.base import BlueprintManager
+
+from msr_stream import logs, settings
+from msr_stream.errors import SettingsError
+from msr_stream.runtime import Runtime
+from msr_stream.transport import KafkaFeed, Transport
+
+log = logs.get(__name__)
+
+
+class CdcTopics(faust.Topic):
+    """The CDC topics, whichever there are now: what discovery finds, every clone of the channel sees at once."""
+
+    @property
+    def topics(self) -> list[str]:
+        """Their names."""
+        return self.app.cdc_topics  # type: ignore[attr-defined, no-any-return]
+
+    @topics.setter
+    def topics(self, names: Any) -> None:
+        """Faust sets what it was given; discovery knows better."""
+
+
+class MsrApp(faust.App):
+    """A worker: Faust's application with runs as its transport and the parts of `Runtime`.
+
+    Attributes:
+        runtime: what this worker is made of; there once it starts.
+        cdc_topics: the CDC topics that are subscribed.
+    """
+
+    runtime: Runtime
+
+    def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
+        self.msr = msr
+        self.cdc_topics: list[str] = []
+        super().__init__(*args, **kwargs)
+
+    def is_cdc(self, topic: str) -> bool:
+        """Whether a topic is read in runs."""
+        return topic in self.cdc_topics
+
+    def cdc_channel(self) -> CdcTopics:
+        """The channel of all CDC topics."""
+        return CdcTopics(self, key_serializer="raw", value_serializer="raw")
+
+    async def on_first_start(self) -> None:
+        """Put the worker together, and begin what it does beside its streams."""
+        await super().on_first_start()
+        logs.configure(self.msr.log_level, self.msr.log_format)
+        self.runtime = Runtime(self.msr, KafkaFeed(self), self.crash)
+        self.add_future(self.runtime.prepare())
+        self.add_future(self.runtime.keep_up(self._admin, self._on_topics))
+
+    async def on_shutdown(self) -> None:
+        """Leave the database last."""
+        await self.runtime.close()
+        await super().on_shutdown()
+
+    async def _on_topics(self, topics: Mapping[str, int]) -> None:
+        """Other topics than before: subscribe to them at once (Faust's own way waits 45 s)."""
+        self.runtime.recorder.partitions = dict(topics)
+        self.cdc_topics = list(topics)
+        if self.topics._subscription_changed is not None:  # noqa: SLF001 - set once the first subscription is made
+            await self.consumer.subscribe(await self.topics._update_indices())  # noqa: SLF001
+
+    def _admin(self) -> AIOKafkaAdminClient:
+        return AIOKafkaAdminClient(bootstrap_servers=self.msr.kafka_brokers)
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+
+def build(msr: settings.Settings) -> MsrApp:
+    """The application that the settings describe."""
+    session = msr.group_session_timeout
+    app = MsrApp(
+        msr.app_id,
+        msr=msr,
+        broker=";".join(f"kafka://{broker}" for broker in msr.kafka_brokers),
+        origin="msr_stream",
+        autodiscover=["agents", "tables", "web"],
+        store="memory://",
+        datadir=msr.data_dir,
+        # Short rebalances (faust.md, section 5): a dead worker is noticed after one session timeout.
+        broker_session_timeout=session,
+        broker_heartbeat_interval=session / 5,
+        broker_rebalance_timeout=session * 2,
+        broker_commit_interval=1.0,
+        consumer_max_fetch_size=msr.fetch_max_bytes,
+        consumer_metadata_max_age_ms=3000,
+        consumer_auto_offset_reset="earliest",
+        producer_max_request_size=msr.message_max_bytes,
+        producer_linger=0.01,
+        # What is not in the database is read again from the offset that the database has: nothing to wait for.
+        stream_wait_empty=False,
+        table_standby_replicas=0,
+        web_port=msr.app_port,
+        web_application_options={"client_max_size": 1 << 20},
+        worker_redirect_stdouts=False,
+    )
+    app.web.blueprints = BlueprintManager([])  # Faust's own pages: ours alone are served
+    return app
+
+
+def _settings() -> settings.Settings:
+    try:
+        return settings.current()
+    except SettingsError as error:
+        raise SystemExit(f"msr: {error}") from None
+
+
+app = build(_settings())
+
+

@@ -1,0 +1,127 @@
+"""Every error this project raises on purpose, as one tree.
+
+* MsrError
+    + SettingsError          a setting is missing or wrong: the start stops
+    + SourceError            a source database cannot be prepared
+    + StorageError           the history database is not as it must be
+        - MigrationError
+    + RecordError            a record cannot be recorded: it becomes a dead letter
+    + ShardMoved             another worker has written this shard: read again, derive again
+    + TopicStopped           a topic may not be recorded any further as it is
+    + RequestError           a request is answered with a status and a code
+        - BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Unavailable 503, ...
+
+A class's docstring is its message unless the one who raises it says more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class MsrError(Exception):
+    """Something went wrong in MSR."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class SettingsError(MsrError):
+    """A setting is missing or wrong."""
+
+
+class SourceError(MsrError):
+    """The source database cannot be prepared for capture."""
+
+
+class StorageError(MsrError):
+    """The history database is not as it must be."""
+
+
+class MigrationError(StorageError):
+    """The schema of the history database could not be brought up to date."""
+
+
+class RecordError(MsrError):
+    """A record cannot be recorded.
+
+    Attributes:
+        code: the reason as one UPPER_SNAKE word, stored with the dead letter.
+        identity: (lsn, transaction id, table, entity) of the record, if that much could be read.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.identity: tuple[int, int | None, str, str] | None = None
+
+
+class ShardMoved(MsrError):  # noqa: N818 - it is an event between workers, not a fault
+    """Another worker has written this shard since it was last read."""
+
+
+class TopicStopped(MsrError):  # noqa: N818 - a state of the topic, said to the operator
+    """This topic may not be recorded any further as it is."""
+
+
+class RequestError(MsrError):
+    """The request cannot be answered.
+
+    Attributes:
+        status: the HTTP status.
+        code: the contract's error code.
+        details: what the client may show or use, a list of JSON objects.
+        headers: more response headers (`Retry-After`).
+    """
+
+    status: ClassVar[int] = 500
+    code: str = "INTERNAL_SERVER_ERROR"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        code: str | None = None,
+        details: list[dict[str, Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code or self.code
+        self.details = details
+        self.headers = dict(headers or {})
+
+
+class BadRequest(RequestError):
+    """The request is not valid."""
+
+    status = 400
+    code = "VALIDATION_FAILED"
+
+
+class Unauthorized(RequestError):
+    """A valid bearer token is required."""
+
+    status = 401
+    code = "UNAUTHORIZED"
+
+
+class Forbidden(RequestError):
+    """This token does not allow it."""
+
+    status = 403
+    code = "FORBIDDEN"
+
+
+class NotFound(RequestError):
+    """There is nothing at this address."""
+
+    status = 404
+    code = "NOT_FOUND"
+
+
+class Unavailable(RequestError):
+    """A part this answer needs is not available right now; try again."""
+
+    status = 503
+    code = "SERVICE_UNAVAILABLE"

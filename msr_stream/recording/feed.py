@@ -1,0 +1,66 @@
+"""What the recorder needs of the broker, and nothing more: `msr_stream.transport` has the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from msr_stream.recording.progress import Run, Shard
+
+
+class Session:
+    """The reading of one shard from one seek on. Runs of an earlier session are refused.
+
+    Attributes:
+        outstanding: runs fetched and not yet done with; fetching pauses while there are `LIMIT`.
+    """
+
+    LIMIT = 2
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        self.outstanding = 0
+
+
+class Delivery(Protocol):
+    """A run on its way, to be acknowledged once it is in the database."""
+
+    @property
+    def session(self) -> Session:
+        """The session it was fetched in."""
+        ...
+
+    @property
+    def run(self) -> Run:
+        """What was fetched."""
+        ...
+
+    def acknowledge(self) -> None:
+        """It is in the database, or holds nothing new."""
+        ...
+
+
+class Feed(Protocol):
+    """The broker, seen from a shard."""
+
+    async def seek(self, shard: Shard, offset: int) -> Session:
+        """Read the shard from this offset on; ends its earlier session."""
+        ...
+
+    def release(self, session: Session) -> None:
+        """One more run of this session is done with."""
+        ...
+
+    async def beginnings(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
+        """The first offset of each log."""
+        ...
+
+    async def ends(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
+        """The offset after the last of each log."""
+        ...
+
+    async def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Write a record and wait until the broker has it."""
+        ...

@@ -1,0 +1,108 @@
+"""Where to read a shard from: the database's progress, held against what the broker has (design, invariant 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from msr_stream import logs
+from msr_stream.errors import MsrError, ShardMoved
+from msr_stream.recording.feed import Feed
+from msr_stream.recording.progress import Progress, Shard
+from msr_stream.store.database import Database
+from msr_stream.store.history import History
+
+log = logs.get(__name__)
+
+
+class Reopen(MsrError):  # noqa: N818 - a step of the recorder, not a fault
+    """The shard must be opened again before anything more is recorded."""
+
+    def __init__(self, message: str, *, made_anew: bool = False) -> None:
+        super().__init__(message)
+        self.made_anew = made_anew
+
+
+@dataclass
+class Opened:
+    """A shard that can be read.
+
+    Attributes:
+        progress: the database's.
+        seek_to: the offset to read from; the record flushed last, where there is one, so that it can be verified.
+        verified: whether the log is known to be the one that was recorded.
+    """
+
+    progress: Progress
+    seek_to: int
+    verified: bool
+
+
+@dataclass
+class Opener:
+    """Opens shards, and says what it finds.
+
+    Attributes:
+        on_loss: called with a shard of whose log something was lost: asks for a snapshot.
+    """
+
+    feed: Feed
+    database: Database
+    history: History
+    on_loss: Callable[[Shard], Awaitable[None]]
+
+    async def open(self, shard: Shard) -> Opened:
+        """Read the progress, hold it against the log's two ends, and say where to go on.
+
+        A log that ends before the record flushed last was made anew; one that starts after what comes
+        next has a hole. Both are said, kept in `coverage`, and answered with a request for a snapshot.
+        """
+        pause = 0.2
+        while True:
+            progress, stopped = await self.database.retry("progress", lambda: self._registered(shard))
+            if stopped is None:
+                begins, ends = await asyncio.gather(self.feed.beginnings([shard]), self.feed.ends([shard]))
+                opened = await self._decide(shard, progress, begins[shard], ends[shard])
+                if opened is not None:
+                    return opened
+            else:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+
+    async def made_anew(self, shard: Shard, progress: Progress) -> None:
+        """The topic was deleted and made again: its log begins again, the shard's positions go on."""
+        reason = (
+            f"topic made anew: {shard} holds another log than the one recorded up to offset {progress.flushed_offset}"
+        )
+        await self._restart(shard, progress, -1, reason)
+
+    async def _registered(self, shard: Shard) -> tuple[Progress, str | None]:
+        while True:
+            try:
+                return await self.history.progress(shard)
+            except ShardMoved:
+                await asyncio.sleep(0.5)  # discovery registers it
+
+    async def _decide(self, shard: Shard, progress: Progress, begin: int, end: int) -> Opened | None:
+        recorded = progress.record_offset
+        if recorded is None:
+            return Opened(progress, max(begin, progress.next_offset), verified=True)
+        if end <= recorded:
+            await self.made_anew(shard, progress)
+            return None
+        if begin > progress.next_offset:
+            reason = f"hole: offsets {progress.next_offset} to {begin - 1} of {shard} were gone before they were read"
+            await self._restart(shard, progress, begin - 1, reason)
+            return None
+        if begin > recorded:
+            return Opened(progress, progress.next_offset, verified=True)
+        return Opened(progress, recorded, verified=False)
+
+    async def _restart(self, shard: Shard, progress: Progress, flushed_offset: int, reason: str) -> None:
+        log.error(reason, shard=str(shard))
+        try:
+            await self.database.retry("restart", lambda: self.history.restart(progress, flushed_offset, reason))
+        except ShardMoved:
+            return  # another worker has seen it first, and asked for the snapshot
+        await self.on_loss(shard)

@@ -1,0 +1,164 @@
+"""All shards this worker owns: given by the group, recorded side by side, given up when they are revoked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from uuid import uuid4
+
+from msr_stream import instants, logs
+from msr_stream.errors import TopicStopped
+from msr_stream.recording.deriving import Deriver
+from msr_stream.recording.feed import Delivery, Feed
+from msr_stream.recording.opening import Opener
+from msr_stream.recording.progress import Shard
+from msr_stream.recording.shard import ShardRecorder
+from msr_stream.records.change import Change
+from msr_stream.records.decode import Decoder
+from msr_stream.settings import Settings
+from msr_stream.store.database import Database
+from msr_stream.store.history import History, Letter
+
+log = logs.get(__name__)
+
+#: What one entity costs in the cache, bytes: its key, its texts and its place in the map.
+_ENTITY_BYTES = 250
+#: Seconds between two requests for a snapshot of the same topic.
+_SNAPSHOT_PAUSE = 60.0
+#: Longest wait for flushes under way when shards are revoked, seconds: a rebalance must not wait longer.
+_FINISH = 2.0
+
+
+class Recorder:
+    """Records every shard that this worker owns.
+
+    Attributes:
+        shards: those owned now.
+        partitions: how many partitions each topic has, as discovery sees it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        feed: Feed,
+        on_crash: Callable[[BaseException], Awaitable[None]],
+        clock: Callable[[], int] = instants.now,
+    ) -> None:
+        self.shards: dict[Shard, ShardRecorder] = {}
+        self.partitions: dict[str, int] = {}
+        self.history = History(database)
+        self._settings, self._database, self._feed = settings, database, feed
+        self._on_crash, self._clock = on_crash, clock
+        self._opener = Opener(feed, database, self.history, self.request_snapshot)
+        self._tasks: dict[Shard, asyncio.Task[None]] = {}
+        self._claimed: dict[str, str] = {}
+        self._snapshots: dict[str, float] = {}
+
+    def assign(self, shards: Iterable[Shard]) -> None:
+        """Begin to record these shards."""
+        wanted = [shard for shard in shards if shard not in self.shards]
+        limit = self._settings.entity_cache_mb * 1_000_000 // _ENTITY_BYTES
+        share = max(1000, limit // max(1, len(self.shards) + len(wanted)))
+        for shard in wanted:
+            self.shards[shard] = recorder = self._shard_recorder(shard, share)
+            self._tasks[shard] = task = asyncio.create_task(recorder.run(), name=f"record {shard}")
+            task.add_done_callback(self._ended)
+
+    async def revoke(self, shards: Iterable[Shard]) -> None:
+        """Give these shards up; flushes under way may end first, what is not flushed is read again."""
+        given_up = [shard for shard in shards if shard in self.shards]
+        await asyncio.gather(*(self.shards[shard].finish(_FINISH) for shard in given_up))
+        tasks = [self._tasks.pop(shard) for shard in given_up]
+        for shard in given_up:
+            del self.shards[shard]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def take(self, delivery: Delivery) -> None:
+        """Hand a run to its shard's recorder; what nobody here owns is dropped, its owner reads it."""
+        recorder = self.shards.get(delivery.session.shard)
+        if recorder is not None:
+            recorder.take(delivery)
+
+    async def request_snapshot(self, shard: Shard) -> None:
+        """Ask the capture to send the topic's tables whole, once in a while."""
+        loop_time = asyncio.get_running_loop().time()
+        if loop_time - self._snapshots.get(shard.topic, -_SNAPSHOT_PAUSE) < _SNAPSHOT_PAUSE:
+            return
+        self._snapshots[shard.topic] = loop_time
+        source = self._decoder(shard.topic).source
+        table = shard.topic.removeprefix(f"{source}.")
+        request = {
+            "id": str(uuid4()),
+            "type": "execute-snapshot",
+            "data": {"data-collections": [table], "type": "blocking"},
+        }
+        log.warning("snapshot requested", source=source, table=table)
+        await self._feed.send(self._settings.signal_topic, source.encode(), json.dumps(request).encode(), [])
+
+    def _shard_recorder(self, shard: Shard, cache_limit: int) -> ShardRecorder:
+        deriver = Deriver(
+            shard, self._database, self.history, self._decoder(shard.topic), cache_limit, self._claim, self._clock
+        )
+        return ShardRecorder(shard, self._opener, deriver, lambda shard_id: self._publish_letters(shard, shard_id))
+
+    def _decoder(self, topic: str) -> Decoder:
+        return Decoder(
+            topic,
+            self.partitions.get(topic, 1),
+            self._settings.tenant_column,
+            self._settings.tenant_columns,
+            self._settings.source_prefixes,
+        )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("recording failed", task=task.get_name(), exc_info=error)
+            self._crashing = asyncio.ensure_future(self._on_crash(error))
+
+    async def _claim(self, changes: Sequence[Change], decoder: Decoder) -> None:
+        """A table name belongs to one source.
+
+        Raises:
+            TopicStopped: another source has brought a table of this name before.
+        """
+        for table_name in {change.table_name for change in changes}:
+            if table_name not in self._claimed:
+                self._claimed[table_name] = await self._database.retry(
+                    "claim table", lambda name=table_name: self.history.claim_table(name, decoder.source, decoder.topic)
+                )
+            owner = self._claimed[table_name]
+            if owner != decoder.source:
+                raise TopicStopped(
+                    f"table {table_name} of source {decoder.source} is recorded from source {owner} already: "
+                    f"give {decoder.source} a prefix of its own in SOURCE_PREFIXES"
+                )
+
+    async def _publish_letters(self, shard: Shard, shard_id: int) -> None:
+        """Send the copies of dead letters that were not sent yet; what fails is tried again when the shard is opened."""
+        try:
+            while letters := await self.history.unpublished(shard_id):
+                for letter in letters:
+                    log.warning("dead letter", shard=str(shard), offset=letter.record_offset, code=letter.code,
+                                reason=letter.reason)  # fmt: skip
+                    await self._feed.send(
+                        self._settings.dead_letter_topic, letter.record_key, letter.record_value, _headers(shard, letter)
+                    )
+                await self.history.mark_published(letters)
+        except Exception as error:  # noqa: BLE001 - the letter itself is safe in the database
+            log.warning("dead letters not published", shard=str(shard), error=repr(error))
+
+
+def _headers(shard: Shard, letter: Letter) -> list[tuple[str, bytes]]:
+    added: Mapping[str, str] = {
+        "msr.code": letter.code,
+        "msr.reason": letter.reason,
+        "msr.topic": shard.topic,
+        "msr.partition": str(shard.partition),
+        "msr.offset": str(letter.record_offset),
+        "msr.timestamp": str(letter.record_timestamp),
+    }
+    return [*letter.record_headers, *((name, value.encode()) for name, value in added.items())]

@@ -1,0 +1,105 @@
+"""Raises the settled instant of owned shards (design, invariant 10)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+
+from msr_stream import instants, logs
+from msr_stream.instants import SECOND
+from msr_stream.recording.feed import Feed
+from msr_stream.recording.progress import Shard
+from msr_stream.recording.recorder import Recorder
+from msr_stream.recording.shard import ShardRecorder
+from msr_stream.records.decode import Decoder
+from msr_stream.settings import Settings
+from msr_stream.store.settled import Settled
+
+log = logs.get(__name__)
+
+
+class Settler:
+    """Settles the shards of one worker, tick by tick."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        feed: Feed,
+        settled: Settled,
+        clock: Callable[[], int] = instants.now,
+    ) -> None:
+        self._grace = int(settings.settle_grace * SECOND)
+        self._lateness = int(settings.max_lateness * SECOND)
+        self._silence = settings.source_silence
+        self._recorder, self._feed, self._settled, self._clock = recorder, feed, settled, clock
+
+    async def tick(self) -> None:
+        """Read the markers, then the ends of the logs, then settle what is flushed up to them.
+
+        The order matters: whatever was committed at the source before a marker is in the log before the
+        end that is asked for after the marker was read.
+        """
+        owned = {shard: recorder for shard, recorder in self._recorder.shards.items() if recorder.progress is not None}
+        if not owned:
+            return
+        markers = await self._settled.markers()
+        asked_at = self._clock()
+        ends = await self._feed.ends(owned)
+        ready: dict[Shard, int] = {}
+        for shard, recorder in owned.items():
+            instant = self._instant(shard, markers, asked_at)
+            progress = recorder.progress
+            if progress is None or (progress.settled_until is not None and progress.settled_until >= instant):
+                continue
+            if recorder.idle and progress.next_offset >= ends[shard]:
+                ready[shard] = instant
+            else:
+                recorder.deriver.settle_target = (ends[shard], instant)
+        await self._settle(ready)
+
+    async def silence(self) -> None:
+        """Let sources that have sent nothing for a while hold nobody up."""
+        for source, topic, partition in await self._settled.silence(self._silence):
+            log.warning("source is silent: its shard holds settled time back no longer",
+                        source=source, shard=f"{topic}[{partition}]")  # fmt: skip
+
+    def _instant(self, shard: Shard, markers: Mapping[str, int], asked_at: int) -> int:
+        marker = markers.get(Decoder(shard.topic).source)
+        return marker - self._grace if marker is not None else asked_at - self._lateness
+
+    async def _settle(self, ready: Mapping[Shard, int]) -> None:
+        """Raise idle shards, all in one statement, each locked against its own recorder meanwhile."""
+        async with AsyncExitStack() as stack:
+            locked: dict[int, tuple[ShardRecorder, int]] = {}
+            for shard, instant in ready.items():
+                recorder = self._recorder.shards.get(shard)
+                if recorder is not None and recorder.idle and recorder.progress is not None:
+                    await stack.enter_async_context(recorder.lock)
+                    locked[recorder.progress.shard_id] = recorder, instant
+            if not locked:
+                return
+            raised = await self._settled.settle(
+                [(shard_id, recorder.progress.version, instant)  # type: ignore[union-attr]
+                 for shard_id, (recorder, instant) in locked.items()]
+            )  # fmt: skip
+            for shard_id, version, settled_until in raised:
+                recorder = locked[shard_id][0]
+                if recorder.progress is not None:
+                    recorder.settled(version, settled_until)
+
+
+async def every(seconds: float, what: str, work: Callable[[], object], stopping: asyncio.Event) -> None:
+    """Do something again and again until told to stop; a failure is said, and tried again at the next turn."""
+    while not stopping.is_set():
+        try:
+            await work()  # type: ignore[misc]
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next turn may succeed
+            log.warning(f"{what} failed, trying again", error=repr(error))
+        try:
+            await asyncio.wait_for(stopping.wait(), seconds)
+        except (TimeoutError, asyncio.TimeoutError):
+            continue

@@ -1,0 +1,252 @@
+"""Records one shard: opened from the database's progress, then run after run, each in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from msr_stream import faults, logs
+from msr_stream.errors import MsrError, ShardMoved, TopicStopped
+from msr_stream.recording.batch import Batch
+from msr_stream.recording.deriving import Deriver
+from msr_stream.recording.feed import Delivery, Session
+from msr_stream.recording.fold import OldKey, OldState, first_waiting
+from msr_stream.recording.opening import Opened, Opener, Reopen
+from msr_stream.recording.progress import Progress, Run, Shard
+from msr_stream.records.change import Change, DeadLetter, Decoded
+from msr_stream.store.database import PASSING
+
+log = logs.get(__name__)
+
+
+class ShardRecorder:
+    """Everything about one owned shard.
+
+    While a run is being flushed the next one is decoded; it is derived only once the outcome is known.
+
+    Attributes:
+        shard: which one.
+        deriver: derives its batches.
+        progress: its progress as last read or written; `None` until it is open.
+        lock: held while a run is being recorded, and by whoever settles an idle shard.
+    """
+
+    def __init__(
+        self, shard: Shard, opener: Opener, deriver: Deriver, on_letters: Callable[[int], Awaitable[None]]
+    ) -> None:
+        self.shard = shard
+        self.deriver = deriver
+        self.progress: Progress | None = None
+        self.lock = asyncio.Lock()
+        self._opener = opener
+        self._on_letters = on_letters
+        self._opened: Opened | None = None
+        self._session: Session | None = None
+        self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._next_fetch = 0
+        self._flushing: asyncio.Task[Progress] | None = None
+        self._delivered: Delivery | None = None
+
+    def take(self, delivery: Delivery) -> None:
+        """Queue a run; one of an earlier session is refused: it will be read again."""
+        if delivery.session is self._session:
+            self._queue.put_nowait(delivery)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is open, and nothing is queued, being recorded or being flushed."""
+        busy = self._flushing is not None or not self._queue.empty() or self.lock.locked()
+        return self.progress is not None and not busy
+
+    def settled(self, version: int, settled_until: int) -> None:
+        """Take note that the idle shard's settled instant was raised."""
+        assert self.progress is not None
+        self.progress = msgspec.structs.replace(self.progress, version=version, settled_until=settled_until)
+
+    async def run(self) -> None:
+        """Record until cancelled; the shard is opened again whenever its progress is no longer certain."""
+        while True:
+            try:
+                await self._open()
+                await self._record_runs()
+            except (ShardMoved, Reopen) as reason:
+                log.info("reading the shard's progress again", shard=str(self.shard), reason=str(reason))
+                if isinstance(reason, Reopen) and reason.made_anew and self.progress is not None:
+                    await self._opener.made_anew(self.shard, self.progress)
+            except TopicStopped as reason:
+                await self._stop_topic(str(reason))
+            finally:
+                self._close()
+            await asyncio.sleep(0.05)
+
+    async def finish(self, limit: float) -> None:
+        """Let the flush under way end, for at most so many seconds, before the shard is given up."""
+        if self._flushing is not None:
+            await asyncio.wait({self._flushing}, timeout=limit)
+
+    async def _stop_topic(self, reason: str) -> None:
+        log.error("topic stopped", topic=self.shard.topic, reason=reason)
+        history = self._opener.history
+        await self._opener.database.retry("stop topic", lambda: history.stop_topic(self.shard.topic, reason))
+
+    def _close(self) -> None:
+        self._session = self.progress = self._delivered = None
+        self._queue = asyncio.Queue()
+        if self._flushing is not None:
+            self._flushing.add_done_callback(lambda flush: flush.cancelled() or flush.exception())
+            self._flushing.cancel()
+            self._flushing = None
+
+    async def _open(self) -> None:
+        opened = self._opened = await self._opener.open(self.shard)
+        self.deriver.begin(empty=opened.progress.last_position == 0)
+        self._next_fetch = opened.seek_to
+        self._session = await self._opener.feed.seek(self.shard, opened.seek_to)
+        self.progress = opened.progress
+        await self._on_letters(opened.progress.shard_id)
+
+    async def _record_runs(self) -> None:
+        while True:
+            delivery = await self._next_delivery()
+            try:
+                records = self._check(delivery.run)
+                decoded = await self.deriver.decode(records)
+                async with self.lock:
+                    await self._end_flush()
+                    await self._record(decoded, records, delivery)
+            finally:
+                self._opener.feed.release(delivery.session)
+
+    async def _next_delivery(self) -> Delivery:
+        """The next run; a flush that ends before it comes is seen to at once."""
+        getting = asyncio.ensure_future(self._queue.get())
+        try:
+            if self._flushing is not None:
+                await asyncio.wait({getting, self._flushing}, return_when=asyncio.FIRST_COMPLETED)
+                if not getting.done():
+                    async with self.lock:
+                        await self._end_flush()
+            return await getting
+        finally:
+            getting.cancel()
+
+    def _check(self, run: Run) -> Sequence[Any]:
+        """The run's records that are not recorded yet.
+
+        Raises:
+            Reopen: it does not follow the run before it, or the log is not the one that was recorded.
+        """
+        assert self.progress is not None
+        assert self._opened is not None
+        if run.fetched_from != self._next_fetch:
+            raise Reopen(f"a gap: fetched from {run.fetched_from}, wanted from {self._next_fetch}")
+        self._next_fetch = run.next_offset
+        if not self._opened.verified and run.records:
+            first = run.records[0]
+            if first.offset == self.progress.record_offset and not self.progress.is_last_record(first):
+                raise Reopen("the record flushed last is another one now", made_anew=True)
+            self._opened.verified = True
+            self.deriver.follow(first)
+        return [record for record in run.records if record.offset >= self.progress.next_offset]
+
+    async def _end_flush(self) -> None:
+        """Wait for the flush under way, and take its outcome as the progress."""
+        if self._flushing is None:
+            return
+        self.progress = await self._flushing
+        self._flushing = None
+        if self._delivered is not None:
+            self._delivered.acknowledge()
+            self._delivered = None
+            faults.reach("after-ack")
+
+    async def _record(self, decoded: Sequence[Decoded], records: Sequence[Any], delivery: Delivery) -> None:
+        """Record a run: what comes before a change that must wait in a transaction of its own."""
+        assert self.progress is not None
+        old_states: dict[OldKey, OldState] = {}
+        while (waiting := _first_waiting(decoded, old_states)) is not None:
+            index, change = waiting
+            if index:
+                await self._begin_flush(decoded[:index], records[:index], change.offset, old_states)
+                await self._end_flush()
+                decoded, records = decoded[index:], records[index:]
+            old_states[change.table_name, change.old_entity or "", change.offset] = await self.deriver.old_state(change)
+        if delivery.run.next_offset > self.progress.next_offset:
+            await self._begin_flush(decoded, records, delivery.run.next_offset, old_states)
+            self._delivered = delivery
+        else:
+            delivery.acknowledge()
+
+    async def _begin_flush(
+        self,
+        decoded: Sequence[Decoded],
+        records: Sequence[Any],
+        next_offset: int,
+        old_states: Mapping[OldKey, OldState],
+    ) -> None:
+        assert self.progress is not None
+        batch, rows = await self.deriver.derive(self.progress, decoded, records, next_offset, old_states)
+        self._flushing = asyncio.ensure_future(self._flush(batch, rows, decoded, records, old_states))
+        await asyncio.sleep(0)
+
+    async def _flush(
+        self,
+        batch: Batch,
+        rows: Sequence[bytes],
+        decoded: Sequence[Decoded],
+        records: Sequence[Any],
+        old_states: Mapping[OldKey, OldState],
+    ) -> Progress:
+        """Write a batch; a record that the database refuses becomes a dead letter, the others are recorded."""
+        database, history = self._opener.database, self._opener.history
+        try:
+            after = await database.retry("flush", lambda: history.flush(batch, rows))
+        except asyncpg.PostgresError as error:
+            if isinstance(error, PASSING) or not records or isinstance(decoded[0], DeadLetter):
+                raise MsrError(f"the database refuses a run of {self.shard}: {error}") from error
+            return await self._flush_parts(error, batch, decoded, records, old_states)
+        if batch.dead_letters:
+            await self._on_letters(after.shard_id)
+        return after
+
+    async def _flush_parts(
+        self,
+        error: asyncpg.PostgresError,
+        refused: Batch,
+        decoded: Sequence[Decoded],
+        records: Sequence[Any],
+        old_states: Mapping[OldKey, OldState],
+    ) -> Progress:
+        progress, end = refused.before, refused.after.next_offset
+        self.deriver.begin(empty=False)
+        for part, part_records, part_end in _parts(error, decoded, records, end):
+            batch, rows = await self.deriver.derive(progress, part, part_records, part_end, old_states)
+            progress = await self._flush(batch, rows, part, part_records, old_states)
+        return progress
+
+
+def _first_waiting(
+    decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldState]
+) -> tuple[int, Change] | None:
+    """The first change that must wait for its old entity, and its index among all records."""
+    changes = [(index, item) for index, item in enumerate(decoded) if item.__class__ is Change]
+    found = first_waiting([change for _, change in changes], old_states)  # type: ignore[misc]
+    return None if found is None else changes[found]  # type: ignore[return-value]
+
+
+def _parts(
+    error: asyncpg.PostgresError, decoded: Sequence[Decoded], records: Sequence[Any], end: int
+) -> list[tuple[Sequence[Decoded], Sequence[Any], int]]:
+    """A refused run in halves; a single refused record as a dead letter."""
+    if len(records) == 1:
+        log.warning("refused by the database", offset=records[0].offset, error=str(error))
+        return [([DeadLetter(records[0].offset, "REFUSED_BY_DATABASE", str(error))], records, end)]
+    middle = len(records) // 2
+    return [
+        (decoded[:middle], records[:middle], records[middle].offset),
+        (decoded[middle:], records[middle:], end),
+    ]

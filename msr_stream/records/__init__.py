@@ -1,0 +1,1 @@
+"""From a broker record to a change: the three shapes of the contract, told apart by their content."""

@@ -1,0 +1,57 @@
+"""From a record's key to an entity id."""
+
+from __future__ import annotations
+
+import msgspec
+
+from msr_stream.errors import RecordError
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_text = msgspec.json.Decoder(str)
+_any = msgspec.json.Decoder(msgspec.Raw)
+
+
+def entity_id(key: bytes) -> str:
+    """The primary key as text: `7`, or `7:A\\:1` for a composite one (values joined in key order).
+
+    Raises:
+        RecordError: the key is not JSON, or holds nothing.
+    """
+    try:
+        values = _values(key)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError("KEY_NOT_JSON", f"the record's key is not JSON: {error}") from error
+    if not values:
+        raise no_key()
+    text = values[0] if len(values) == 1 else ":".join(map(_escape, values))
+    if "\0" in text:
+        raise RecordError("NUL_CHARACTER", "the record's key holds a NUL character, which PostgreSQL cannot store")
+    return text
+
+
+def no_key() -> RecordError:
+    """The error of a record that nothing identifies."""
+    return RecordError(
+        "NO_KEY",
+        "the record has no key, so nothing says which row it is: give the table a primary key, "
+        "or name its columns in the connector's message.key.columns",
+    )
+
+
+def _values(key: bytes) -> list[str]:
+    if not key.lstrip().startswith(b"{"):
+        return [value_text(_any.decode(key))]
+    fields = _fields.decode(key)
+    if fields.keys() == {"schema", "payload"}:
+        return _values(bytes(fields["payload"]))
+    return [value_text(value) for value in fields.values()]
+
+
+def value_text(value: msgspec.Raw) -> str:
+    """A JSON value as text: strings without quotes, everything else as it was written."""
+    raw = bytes(value)
+    return _text.decode(raw) if raw.startswith(b'"') else raw.decode()
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace(":", "\\:")

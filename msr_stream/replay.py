@@ -1,0 +1,172 @@
+"""What may be asked of the past, and within which bounds. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msr_stream import instants
+from msr_stream.errors import BadRequest, Unavailable
+from msr_stream.instants import DAY
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Rows and events of `tables` older than `since` are left out; other tables are untouched."""
+
+    tables: Sequence[str] = ()
+    since: int | None = None
+
+
+@dataclass(frozen=True)
+class StateQuery:
+    """The world at an instant; `None` is the settled instant."""
+
+    at: int | None
+    filter: Filter = field(default_factory=Filter)
+
+
+@dataclass(frozen=True)
+class EventsQuery:
+    """Everything that changed after `start` and up to `end`."""
+
+    start: int
+    end: int
+    filter: Filter = field(default_factory=Filter)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between what a replay may move, as one snapshot of the database says.
+
+    Attributes:
+        now: the worker's clock.
+        earliest: the earliest replayable instant.
+        longest: the longest window, microseconds.
+        settled: S; `None` as long as nothing is settled.
+        shards: whether anything is recorded at all.
+    """
+
+    now: int
+    earliest: int
+    longest: int
+    settled: int | None
+    shards: bool
+
+    @property
+    def latest_answer(self) -> int | None:
+        """The latest instant that can be answered: S, but never the future; with nothing recorded, now."""
+        if not self.shards:
+            return self.now
+        return None if self.settled is None else min(self.settled, self.now)
+
+    def check(self, *moments: int) -> None:
+        """Refuse what is outside.
+
+        Raises:
+            BadRequest: a moment is too early, or later than now.
+        """
+        for moment in moments:
+            if moment < self.earliest:
+                raise _out_of_range("earliest", moment, self.earliest)
+            if moment > self.now:
+                raise _out_of_range("latest", moment, self.now)
+
+    def check_window(self, start: int, end: int) -> None:
+        """Refuse a window that ends before it starts, or is too long.
+
+        Raises:
+            BadRequest: it is one of these, or outside the bounds.
+        """
+        if end < start:
+            raise BadRequest("the window ends before it starts", code="INVALID_PLAYBACK_WINDOW")
+        if end - start > self.longest:
+            raise BadRequest(
+                f"the window is longer than {self.longest // DAY} days", code="INVALID_PLAYBACK_WINDOW"
+            )
+        self.check(start, end)
+
+
+def not_settled(bounds: Bounds) -> Unavailable:
+    """The answer to a moment that is not settled in time."""
+    until = bounds.latest_answer
+    details = [{"settled_until": instants.render(until) if until is not None else None}]
+    return Unavailable("that moment is not settled yet", details=details, headers={"Retry-After": "1"})
+
+
+def state_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> StateQuery:
+    """Read `timestamp`, `filter_tables` and `filter_min_timestamp`.
+
+    Args:
+        params: the query's parameters.
+        multi: all values of those given more than once.
+
+    Raises:
+        BadRequest: one of them is not valid; each is named.
+    """
+    problems: list[dict[str, Any]] = []
+    at = _moment(params, "timestamp", problems)
+    chosen = _filter(params, multi, problems)
+    _refuse(problems)
+    return StateQuery(at, chosen)
+
+
+def events_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> EventsQuery:
+    """Read `start` and `end`, both required, and the filters.
+
+    Raises:
+        BadRequest: one of them is missing or not valid; each is named.
+    """
+    problems: list[dict[str, Any]] = []
+    start = _moment(params, "start", problems, required=True)
+    end = _moment(params, "end", problems, required=True)
+    chosen = _filter(params, multi, problems)
+    _refuse(problems)
+    assert start is not None
+    assert end is not None
+    return EventsQuery(start, end, chosen)
+
+
+def _moment(
+    params: Mapping[str, str], name: str, problems: list[dict[str, Any]], *, required: bool = False
+) -> int | None:
+    text = params.get(name, "")
+    if not text:
+        if required:
+            problems.append({"field": name, "message": f"{name} is required"})
+        return None
+    try:
+        # A plus sign that was not escaped in the address arrives as a space.
+        return instants.parse(text.replace(" ", "+") if "T" in text.upper() else text)
+    except ValueError as error:
+        problems.append({"field": name, "message": f"{name}: got {text!r}, {error}"})
+        return None
+
+
+def _filter(
+    params: Mapping[str, str], multi: Mapping[str, Sequence[str]], problems: list[dict[str, Any]]
+) -> Filter:
+    tables = [name.strip() for text in multi.get("filter_tables", ()) for name in text.split(",") if name.strip()]
+    since = _moment(params, "filter_min_timestamp", problems)
+    if any("\0" in name for name in tables):
+        problems.append({"field": "filter_tables", "message": "filter_tables holds a NUL character"})
+    if bool(tables) != bool(params.get("filter_min_timestamp")):
+        problems.append(
+            {"field": "filter_tables", "message": "filter_tables and filter_min_timestamp go together"}
+        )
+    return Filter(tuple(tables), since)
+
+
+def _refuse(problems: list[dict[str, Any]]) -> None:
+    if problems:
+        raise BadRequest("; ".join(problem["message"] for problem in problems), details=problems)
+
+
+def _out_of_range(which: str, moment: int, bound: int) -> BadRequest:
+    relation = "before the earliest replayable instant" if which == "earliest" else "later than now"
+    return BadRequest(
+        f"{instants.render(moment)} is {relation} {instants.render(bound)}",
+        code="TIMESTAMP_OUT_OF_RANGE",
+        details=[{which: instants.render(bound)}],
+    )

@@ -1,0 +1,106 @@
+"""What one worker is made of, put together once; the Faust application and the views take it from here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import asyncpg
+from aiokafka.admin import AIOKafkaAdminClient
+
+from msr_stream import faults, logs
+from msr_stream.discovery import Discovery
+from msr_stream.identity import Verifier
+from msr_stream.recording.feed import Feed
+from msr_stream.recording.recorder import Recorder
+from msr_stream.recording.settling import Settler, every
+from msr_stream.settings import Settings
+from msr_stream.source.slots import SlotState, slot_states
+from msr_stream.store.database import Database, connect_arguments
+from msr_stream.store.migrations import migrate
+from msr_stream.store.replay import Replay
+from msr_stream.store.settled import Settled
+
+log = logs.get(__name__)
+
+
+class Runtime:
+    """A worker's parts.
+
+    Attributes:
+        prepared: set once the database's schema is up to date.
+        stopping: set when the worker is told to stop; open streams end.
+    """
+
+    def __init__(self, settings: Settings, feed: Feed, on_crash: Callable[[BaseException], Awaitable[None]]) -> None:
+        self.settings = settings
+        self.prepared = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.database = Database(settings)
+        self.recorder = Recorder(settings, self.database, feed, on_crash)
+        self.settled = Settled(self.database)
+        self.settler = Settler(settings, self.recorder, feed, self.settled)
+        self.replay = Replay(settings, self.database)
+        self.verifier = Verifier.from_settings(settings)
+        self.discovery: Discovery | None = None
+        self._slots: dict[str, str] = {}
+        if settings.fault_point:
+            faults.arm(faults.Fault.parse(settings.fault_point))
+
+    async def prepare(self) -> None:
+        """Open the database and bring its schema up to date, however long it is away."""
+        await self.database.open()
+        await self.database.retry("migrate", lambda: migrate(self.settings))
+        self.prepared.set()
+
+    async def keep_up(
+        self, admin: Callable[[], AIOKafkaAdminClient], on_topics: Callable[[Mapping[str, int]], Awaitable[None]]
+    ) -> None:
+        """Find topics, settle shards and look after slots until told to stop."""
+        await self.prepared.wait()
+        self.discovery = discovery = Discovery(self.settings, self.database, admin, on_topics)
+        try:
+            await asyncio.gather(
+                every(2.0, "looking for topics", discovery.look, self.stopping),
+                every(0.1, "settling", self.settler.tick, self.stopping),
+                every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
+                every(10.0, "looking after slots", self._look_after_slots, self.stopping),
+            )
+        finally:
+            await discovery.close()
+
+    async def close(self) -> None:
+        """Give up what is owned and leave the database."""
+        self.stopping.set()
+        await self.recorder.revoke(list(self.recorder.shards))
+        await self.database.close()
+
+    async def check_database(self) -> str:
+        """`ok`, or why the history database does not answer within two seconds."""
+        if not self.prepared.is_set():
+            return "the schema is not prepared yet"
+        try:
+            connection = await asyncpg.connect(**connect_arguments(self.settings) | {"timeout": 2})
+            await connection.close(timeout=1)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError) as error:
+            return str(error) or type(error).__name__
+        return "ok"
+
+    async def _look_after_slots(self) -> None:
+        for source, dsn in self.settings.source_dsns.items():
+            for slot in await _slots(dsn):
+                if self._slots.get(slot.name) == slot.wal_status:
+                    continue
+                self._slots[slot.name] = slot.wal_status
+                await self.settled.slot_seen(source, slot.wal_status)
+                if slot.wal_status in ("lost", "unreserved"):
+                    log.error("replication slot " + slot.wal_status, source=source, slot=slot.name, advice=slot.advice)
+
+
+async def _slots(dsn: str) -> list[SlotState]:
+    connection: Any = await asyncpg.connect(dsn, timeout=5)
+    try:
+        return await slot_states(connection)
+    finally:
+        await connection.close()

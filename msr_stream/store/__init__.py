@@ -1,0 +1,1 @@
+"""The history database: the only package that knows asyncpg and SQL."""

@@ -1,0 +1,167 @@
+"""Connections to the history database: one pool for the recorder, one for answers, so neither starves the other."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from msr_stream import logs
+from msr_stream.instants import POSTGRES_EPOCH
+from msr_stream.settings import Settings
+
+log = logs.get(__name__)
+T = TypeVar("T")
+Connection = asyncpg.Connection
+
+#: Errors that a retry can mend: the database is away, restarting, busy, or has ended this connection.
+PASSING = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InternalClientError,
+)
+
+
+class Database:
+    """The pools of one worker.
+
+    All `timestamptz` values pass as instants (`msr_stream.instants`): whole microseconds, as `int`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # A worker that is paused must lose its lock before the group gives its shard away (invariant 9).
+        self.lock_wait = settings.group_session_timeout / 4
+        self._recording = self._pool(
+            "recorder",
+            size=min(4, settings.database_max_conns // 2),
+            lock_timeout=f"{int(self.lock_wait * 2000)}ms",
+            enable_seqscan="off",  # a plan made while a partition was empty must not read all of it later
+            idle_in_transaction_session_timeout=f"{int(settings.group_session_timeout * 500)}ms",
+        )
+        self._replaying = self._pool(
+            "replay",
+            size=settings.database_max_conns - min(4, settings.database_max_conns // 2),
+            statement_timeout="10min",  # a slow reader is cut by its own pace, not by this
+            default_transaction_read_only="on",
+        )
+
+    def _pool(self, purpose: str, size: int, **server_settings: str) -> asyncpg.Pool:
+        s = self._settings
+        return asyncpg.create_pool(
+            **connect_arguments(s),
+            min_size=0,
+            max_size=size,
+            max_inactive_connection_lifetime=s.database_max_conn_lifetime,
+            init=use_instants,
+            command_timeout=120,
+            server_settings={
+                "search_path": f'"{s.database_schema}"',
+                "application_name": f"msr {purpose} {s.worker_name}",
+                "tcp_keepalives_idle": "2",
+                "tcp_keepalives_interval": "2",
+                "tcp_keepalives_count": "3",
+                "jit": "off",  # plans are short; compiling them is not
+                **server_settings,
+            },
+        )
+
+    async def open(self) -> None:
+        """Open both pools; connections are made when they are needed."""
+        await self._recording
+        await self._replaying
+
+    async def close(self) -> None:
+        """Close both pools; a connection still busy after a while is cut."""
+        for pool in (self._recording, self._replaying):
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except (TimeoutError, asyncio.TimeoutError):
+                pool.terminate()
+
+    @asynccontextmanager
+    async def recording(self) -> AsyncIterator[Connection]:
+        """A connection for the recorder."""
+        async with self._recording.acquire(timeout=10) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def replaying(self) -> AsyncIterator[Connection]:
+        """A connection for an answer: read only, its statements bounded."""
+        async with self._replaying.acquire(timeout=10) as connection:
+            yield connection
+
+    async def end_holders(self, waiting_pid: int) -> None:
+        """End the connections that a recorder has waited for too long: workers paused while they held a shard."""
+        connection = await asyncpg.connect(**connect_arguments(self._settings))
+        try:
+            for row in await connection.fetch(_END_HOLDERS, waiting_pid):
+                log.warning(
+                    "ended a connection that held a shard for too long",
+                    holder=row["application_name"], state=row["state"], seconds=self.lock_wait,
+                )  # fmt: skip
+        finally:
+            await connection.close()
+
+    async def retry(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do some database work, again and again while the database is away (0.1 s to 3 s apart)."""
+        pause = 0.1
+        while True:
+            try:
+                return await work()
+            except PASSING as error:
+                log.warning("database not available, trying again", what=what, error=repr(error), pause=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 3.0)
+
+
+_END_HOLDERS = """
+SELECT application_name, state, pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = ANY (pg_blocking_pids($1)) AND usename = current_user AND application_name LIKE 'msr recorder %'
+"""
+
+
+def connect_arguments(settings: Settings) -> dict[str, Any]:
+    """How to reach the history database, for asyncpg."""
+    return {
+        "host": settings.database_host,
+        "port": settings.database_port,
+        "database": settings.database_name,
+        "user": settings.database_user,
+        "password": settings.database_password.get_secret_value() or None,
+        "ssl": _tls(settings.database_ssl_mode),
+        "timeout": 5,
+    }
+
+
+def _tls(mode: str) -> ssl.SSLContext | bool:
+    if mode == "disable":
+        return False
+    context = ssl.create_default_context()
+    context.check_hostname = mode == "verify-full"
+    if mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def use_instants(connection: Connection) -> None:
+    """Let `timestamptz` pass as microseconds since 1970."""
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda instant: (instant - POSTGRES_EPOCH,),
+        decoder=lambda parts: parts[0] + POSTGRES_EPOCH,
+    )

@@ -1,0 +1,246 @@
+"""What the recorder reads from the history and writes to it: one transaction per run (design, invariant 1)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msr_stream import faults
+from msr_stream.errors import ShardMoved
+from msr_stream.instants import DAY
+from msr_stream.recording.batch import Batch
+from msr_stream.recording.cache import Entity
+from msr_stream.recording.fold import OldState, Recalled
+from msr_stream.recording.progress import Progress, Shard
+from msr_stream.records.change import Change, DeadLetter, Identity
+from msr_stream.store import queries, rows
+from msr_stream.store.database import Connection, Database
+
+_sql = queries.load("recording")
+
+
+class Letter(NamedTuple):
+    """A dead letter as stored, on its way to the dead letter topic."""
+
+    dead_letter_id: int
+    record_offset: int
+    record_timestamp: int
+    code: str
+    reason: str
+    record_key: bytes | None
+    record_value: bytes | None
+    record_headers: list[tuple[str, bytes]]
+
+
+class History:
+    """The recorder's side of the history database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._days: set[int] = set()  # days whose partition is known to exist
+
+    async def register(self, topic: str, source: str, partitions: int) -> list[int]:
+        """Make sure that all partitions of a topic are known shards; returns the new ones."""
+        async with self._database.recording() as connection, connection.transaction():
+            found = await connection.fetch(_sql["register_shards"], topic, source, partitions)
+            await connection.execute(_sql["begin_coverage"], topic)
+        return [row["partition"] for row in found]
+
+    async def topics(self) -> dict[str, tuple[int, str | None]]:
+        """Every known topic: the number of its partitions, and why it is stopped, if it is."""
+        async with self._database.recording() as connection:
+            found = await connection.fetch(_sql["topic_shards"])
+        return {row["topic"]: (row["partitions"], row["stopped"]) for row in found}
+
+    async def stop_topic(self, topic: str, reason: str | None) -> None:
+        """Record no further records of a topic, for a reason; `None` lets it go on."""
+        async with self._database.recording() as connection:
+            await connection.execute(_sql["stop_topic"], topic, reason)
+
+    async def progress(self, shard: Shard) -> tuple[Progress, str | None]:
+        """A shard's progress, and why it is stopped, if it is.
+
+        Raises:
+            ShardMoved: the shard is not registered yet.
+        """
+        async with self._database.recording() as connection:
+            row = await connection.fetchrow(_sql["read_progress"], *shard)
+        if row is None:
+            raise ShardMoved(f"{shard} is not registered yet")
+        values = dict(row)
+        stopped = values.pop("stopped")
+        commit_lsn, lsn = values.pop("last_commit_lsn"), values.pop("last_lsn")
+        sequence = (commit_lsn, lsn) if commit_lsn is not None else None
+        return Progress(**values, last_sequence=sequence), stopped
+
+    async def recall(self, shard_id: int, needs: Mapping[Entity, bool]) -> dict[Entity, Recalled]:
+        """The last event of each entity, with its state where that is wanted."""
+        if not needs:
+            return {}
+        tables, entities = zip(*needs, strict=True)
+        async with self._database.recording() as connection:
+            found = await connection.fetch(
+                _sql["recall"], shard_id, tables, entities, list(needs.values())
+            )
+        return {
+            (row["table_name"], row["entity_id"]): Recalled(
+                row["op"],
+                row["tenant_id"],
+                row["entity_state"].encode() if row["entity_state"] is not None else None,
+                row["unavailable_fields"] or [],
+                row["source_time"],
+            )
+            for row in found
+        }
+
+    async def recorded(self, shard_id: int, identities: Iterable[Identity]) -> set[Identity]:
+        """Which of these are in the shard already, in any form."""
+        asked = list(identities)
+        if not asked:
+            return set()
+        lsns, txids, tables, entities = zip(*asked, strict=True)
+        async with self._database.recording() as connection:
+            found = await connection.fetch(
+                _sql["recorded_identities"], shard_id, list(range(len(asked))), lsns, txids, tables, entities
+            )
+        return {asked[row["i"]] for row in found}
+
+    async def old_entity(self, shard: Shard, change: Change) -> OldState | None:
+        """Last state of the entity under its old key, once its delete is recorded."""
+        async with self._database.recording() as connection:
+            row = await connection.fetchrow(
+                _sql["old_entity"],
+                shard.topic, change.table_name, change.old_entity, change.lsn, change.commit_lsn,
+            )  # fmt: skip
+        if row is None:
+            return None
+        return row["entity_state"].encode() if row["entity_state"] else None, row["unavailable_fields"] or []
+
+    async def others_passed(self, shard: Shard, change: Change) -> bool:
+        """Whether every other shard of the topic has recorded something later than this change."""
+        async with self._database.recording() as connection:
+            passed: bool = await connection.fetchval(
+                _sql["others_passed"], shard.topic, shard.partition, change.commit_lsn, change.lsn
+            )
+        return passed
+
+    async def claim_table(self, table_name: str, source: str, topic: str) -> str:
+        """The source that a table name belongs to: this one, unless another came first."""
+        async with self._database.recording() as connection:
+            owner: str = await connection.fetchval(_sql["claim_table"], table_name, source, topic)
+        return owner
+
+    async def restart(self, progress: Progress, flushed_offset: int, reason: str) -> None:
+        """Go on in a log that is not what it was: its positions go on, its coverage ends here and begins anew.
+
+        Raises:
+            ShardMoved: another worker has moved the shard.
+        """
+        async with self._database.recording() as connection, connection.transaction():
+            moved = await connection.fetchval(
+                _sql["restart_progress"], progress.shard_id, progress.version, flushed_offset
+            )
+            if moved is None:
+                raise ShardMoved
+            await connection.execute(_sql["end_coverage"], progress.shard_id, reason)
+
+    async def unpublished(self, shard_id: int) -> list[Letter]:
+        """Dead letters whose copy has not been sent yet, at most a hundred."""
+        async with self._database.recording() as connection:
+            found = await connection.fetch(_sql["unpublished_dead_letters"], shard_id)
+        return [Letter(*tuple(row)[:7], _headers_from(row["record_headers"])) for row in found]
+
+    async def mark_published(self, letters: Sequence[Letter]) -> None:
+        """Their copies were sent."""
+        async with self._database.recording() as connection:
+            await connection.execute(_sql["mark_published"], [letter.dead_letter_id for letter in letters])
+
+    async def flush(self, batch: Batch, built: Sequence[bytes]) -> Progress:
+        """Write a batch, whole or not at all.
+
+        Args:
+            batch: what to write.
+            built: its events as rows (`rows.encode`), built before so that the shard is not locked meanwhile.
+
+        Raises:
+            ShardMoved: the shard's version is not the one that the batch was derived from.
+        """
+        async with self._database.recording() as connection:
+            await self._ensure_partitions(connection, batch)
+            faults.reach("before-lock")
+            async with connection.transaction():
+                await self._lock(connection, batch)
+                await self._write(connection, batch, built)
+                faults.reach("after-copy")
+        faults.reach("after-commit")
+        return batch.after
+
+    async def _lock(self, connection: Connection, batch: Batch) -> None:
+        """Lock the shard's row by writing the progress, if it still has the version that was read."""
+        after = batch.after
+        sequence = after.last_sequence or (None, None)
+        writing = asyncio.ensure_future(
+            connection.fetchval(
+                _sql["write_progress"],
+                after.shard_id, batch.before.version, after.flushed_offset, after.record_offset,
+                after.record_timestamp, after.record_hash, after.last_position, after.last_effective,
+                after.newest_source_time, after.settled_until, *sequence,
+                len(batch.events), batch.copies, len(batch.dead_letters), batch.live_delta,
+            )
+        )  # fmt: skip
+        done, _ = await asyncio.wait({writing}, timeout=self._database.lock_wait)
+        if not done:
+            await self._database.end_holders(connection.get_server_pid())
+        if await writing is None:
+            raise ShardMoved
+
+    @staticmethod
+    async def _write(connection: Connection, batch: Batch, built: Sequence[bytes]) -> None:
+        shard_id = batch.after.shard_id
+        if batch.events:
+            await connection.copy_to_table(
+                "cdc_event", source=_copy_data(built), columns=rows.COLUMNS, format="binary"
+            )
+            keys = list(batch.activity)
+            await connection.execute(
+                _sql["add_activity"], shard_id, *map(list, zip(*keys, strict=True)), list(batch.activity.values())
+            )
+        if batch.dead_letters:
+            await connection.execute(_sql["add_dead_letters"], shard_id, *_letter_columns(batch.dead_letters))
+        for source, instant in batch.markers.items():
+            await connection.execute(_sql["add_marker"], source, instant)
+
+    async def _ensure_partitions(self, connection: Connection, batch: Batch) -> None:
+        """Make the partitions of the batch's days, and of the two days to come, in transactions of their own."""
+        days = {minute // DAY for minute, *_ in batch.activity}
+        if days:
+            days |= {max(days) + 1, max(days) + 2}
+        for day in sorted(days - self._days):
+            await connection.execute("SELECT ensure_partition('cdc_event', $1)", day * DAY)
+            self._days.add(day)
+
+
+async def _copy_data(built: Sequence[bytes]) -> AsyncIterator[bytes]:
+    yield rows.HEADER
+    for chunk in built:
+        yield chunk
+    yield rows.TRAILER
+
+
+def _letter_columns(letters: Sequence[tuple[DeadLetter, Any]]) -> list[list[Any]]:
+    found = []
+    for letter, record in letters:
+        lsn, txid, table_name, entity_id = letter.identity or (None, None, None, None)
+        headers = json.dumps([(name, base64.b64encode(value or b"").decode()) for name, value in record.headers])
+        found.append(
+            (letter.offset, record.timestamp, letter.code, letter.reason.replace("\0", "\\0"), record.key, record.value,
+             headers.replace("\\u0000", ""), table_name, entity_id, lsn, txid)
+        )  # fmt: skip
+    return [list(column) for column in zip(*found, strict=True)]
+
+
+def _headers_from(text: str) -> list[tuple[str, bytes]]:
+    return [(name, base64.b64decode(value)) for name, value in json.loads(text)]

@@ -1,0 +1,170 @@
+"""Answers about the past: one snapshot of the database each, streamed from COPY (design, invariants 10 to 16)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from msr_stream import instants
+from msr_stream.errors import Unavailable
+from msr_stream.instants import DAY, FIRST, LAST, SECOND
+from msr_stream.replay import Bounds, EventsQuery, Filter, StateQuery, not_settled
+from msr_stream.settings import Settings
+from msr_stream.store import queries
+from msr_stream.store.database import PASSING, Connection, Database
+
+_sql = queries.load("replay")
+_settling = queries.load("settling")
+#: First half of the advisory lock's key; the second is the epoch.
+EPOCH_LOCK = 0x4D5352
+#: How long an answer waits for its moment to settle, seconds.
+PATIENCE = 2.0
+_POLL = 0.05
+
+#: Takes what was read, piece by piece: lines of JSON, each after a comma.
+Sink = Callable[[bytes], Awaitable[None]]
+
+
+class Snapshot:
+    """One snapshot of the history, for one tenant.
+
+    Attributes:
+        bounds: between what it may move.
+    """
+
+    def __init__(self, connection: Connection, bounds: Bounds, tenant: str) -> None:
+        self.bounds = bounds
+        self._connection, self._tenant = connection, tenant
+
+    def resolve(self, moment: int | None) -> int:
+        """The instant that will be answered: the moment, or the settled instant.
+
+        Raises:
+            Unavailable: it is not settled.
+        """
+        latest = self.bounds.latest_answer
+        if latest is None or (moment is not None and moment > latest):
+            raise not_settled(self.bounds)
+        return latest if moment is None else moment
+
+    async def incomplete(self, at: int) -> list[str]:
+        """Tables of which this snapshot may not have all that happened up to an instant."""
+        return [row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at)]
+
+    async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
+        """The state at an instant, shard by shard."""
+        for shard_id in await self._shards():
+            await self._copy(sink, "state", shard_id, at, self._tenant, *_filtered(query.filter))
+
+    async def events(self, query: EventsQuery, sink: Sink) -> None:
+        """The events of a window, in the served order."""
+        shards = await self._shards()
+        await self._copy(sink, "events", shards, query.start, query.end, self._tenant, *_filtered(query.filter))
+
+    async def _shards(self) -> list[int]:
+        return [row["shard_id"] for row in await self._connection.fetch(_sql["shards"])]
+
+    async def _copy(self, sink: Sink, name: str, *arguments: Any) -> None:
+        # JSON text holds no control characters: with these nothing is ever quoted or escaped.
+        await self._connection.copy_from_query(
+            _sql[name].format(row=_sql["row"]), *arguments, output=sink, format="csv", quote="\x01", delimiter="\x02"
+        )
+
+
+class Replay:
+    """Opens snapshots, so many at a time."""
+
+    def __init__(
+        self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._turns = asyncio.Semaphore(settings.replay_concurrency)
+        self._patience = settings.replay_patience
+
+    def check_early(self, moment: int | None) -> None:
+        """Refuse what is later than now at once, before anything is waited for."""
+        now = self._clock()
+        if moment is not None and moment > now:
+            Bounds(now, FIRST, 0, None, shards=True).check(moment)
+
+    @asynccontextmanager
+    async def snapshot(self, tenant: str, until: int | None) -> AsyncIterator[Snapshot]:
+        """A snapshot in which an instant is settled, if that can be waited for.
+
+        Args:
+            tenant: whose rows are seen, beside shared ones.
+            until: the latest instant that will be asked of it; `None` for whatever is settled.
+
+        Raises:
+            Unavailable: no turn, no database, or (from `Snapshot.resolve`) not settled in time.
+        """
+        try:
+            await asyncio.wait_for(self._turns.acquire(), self._patience)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise Unavailable("too many replays at a time", headers={"Retry-After": "2"}) from error
+        try:
+            async with self._connected() as connection:
+                await self._wait_settled(connection, until)
+                async with self._history_held(connection) as epoch:
+                    async with connection.transaction(isolation="repeatable_read", readonly=True):
+                        found = await self._begin(connection, epoch, tenant)
+                        if found is not None:
+                            yield found
+                            return
+                raise Unavailable("the history is being changed", headers={"Retry-After": "1"})
+        finally:
+            self._turns.release()
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        try:
+            acquired = self._database.replaying()
+            connection = await acquired.__aenter__()
+        except PASSING as error:
+            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
+        try:
+            yield connection
+        finally:
+            await acquired.__aexit__(None, None, None)
+
+    async def _wait_settled(self, connection: Connection, until: int | None) -> None:
+        """Wait a little for the instant to settle; whether it did is seen in the snapshot."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while asyncio.get_running_loop().time() < deadline:
+            row = await connection.fetchrow(_settling["settled"])
+            settled = row["settled_until"]
+            if not row["shards"] or (settled is not None and (until is None or settled >= until)):
+                return
+            if until is not None and until > self._clock() + SECOND:
+                return
+            await asyncio.sleep(_POLL)
+
+    @asynccontextmanager
+    async def _history_held(self, connection: Connection) -> AsyncIterator[int]:
+        """Hold the history's current epoch: whoever takes something out of it waits until this is let go."""
+        epoch: int = await connection.fetchval(_sql["epoch"])
+        await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", EPOCH_LOCK, epoch)
+        try:
+            yield epoch
+        finally:
+            if not connection.is_closed():
+                await connection.execute("SELECT pg_advisory_unlock_shared($1, $2)", EPOCH_LOCK, epoch)
+
+    async def _begin(self, connection: Connection, epoch: int, tenant: str) -> Snapshot | None:
+        """The transaction's snapshot; `None` if the epoch was raised before it was held."""
+        row = await connection.fetchrow(_sql["bounds"])
+        if row["epoch"] != epoch:
+            return None
+        settled = await connection.fetchrow(_settling["settled"])
+        await connection.execute(f"SET LOCAL work_mem TO '{row['work_mem_mb']}MB'")
+        now = self._clock()
+        longest = row["max_playback_range"] * DAY
+        earliest = max(now - longest, row["earliest_valid"], row["retained_from"] or FIRST)
+        bounds = Bounds(now, earliest, longest, settled["settled_until"], bool(settled["shards"]))
+        return Snapshot(connection, bounds, tenant)
+
+
+def _filtered(chosen: Filter) -> tuple[list[str], int]:
+    return list(chosen.tables), chosen.since if chosen.since is not None else LAST

@@ -1,0 +1,122 @@
+-- What the recorder asks and writes.
+
+-- name: register_shards
+-- The partitions of a topic, present at once; where recording has begun, a new shard starts at the settled instant.
+INSERT INTO shard (topic, partition, source, settled_until)
+SELECT $1, p, $2, (SELECT CASE WHEN bool_or(settled_until IS NULL) THEN NULL ELSE min(settled_until) END
+                   FROM shard WHERE live AND stopped IS NULL)
+FROM generate_series(0, $3::int - 1) p
+ON CONFLICT (topic, partition) DO NOTHING
+RETURNING partition
+
+-- name: begin_coverage
+-- A shard that was just registered is recorded completely from its first record on.
+INSERT INTO coverage (shard_id)
+SELECT shard_id FROM shard s WHERE topic = $1 AND NOT EXISTS (SELECT FROM coverage c WHERE c.shard_id = s.shard_id)
+
+-- name: topic_shards
+-- How many partitions every known topic had when it was registered, and why it is stopped, if it is.
+SELECT topic, count(*) AS partitions, min(stopped) AS stopped FROM shard GROUP BY topic
+
+-- name: stop_topic
+-- A topic that may not be recorded any further.
+UPDATE shard SET stopped = $2, version = version + 1 WHERE topic = $1 AND stopped IS DISTINCT FROM $2
+
+-- name: read_progress
+-- A shard's progress.
+SELECT shard_id, version, flushed_offset, record_offset, record_timestamp, record_hash, last_position,
+       last_effective, newest_source_time, settled_until, last_commit_lsn, last_lsn, stopped
+FROM shard WHERE topic = $1 AND partition = $2
+
+-- name: write_progress
+-- Lock the shard and compare the version; no row: another worker has moved it.
+UPDATE shard SET
+    version = version + 1, flushed_offset = $3, record_offset = $4, record_timestamp = $5, record_hash = $6,
+    last_position = $7, last_effective = $8, newest_source_time = $9, settled_until = $10,
+    last_commit_lsn = $11, last_lsn = $12, events = events + $13, copies = copies + $14,
+    dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
+    events_since_keyframe = events_since_keyframe + $13
+WHERE shard_id = $1 AND version = $2
+RETURNING version
+
+-- name: add_activity
+-- Count the run's events.
+INSERT INTO activity AS a (shard_id, bucket, table_name, tenant_id, op, changes)
+SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+ON CONFLICT (shard_id, bucket, table_name, tenant_id, op) DO UPDATE SET changes = a.changes + excluded.changes
+
+-- name: add_dead_letters
+-- Keep what could not be recorded, whole.
+INSERT INTO dead_letter (shard_id, record_offset, record_timestamp, code, reason, record_key, record_value,
+                         record_headers, table_name, entity_id, source_lsn, source_txid)
+SELECT $1, o, t, c, r, k, v, h::jsonb, tn, e, l, x
+FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[], $7::bytea[],
+            $8::text[], $9::text[], $10::text[], $11::bigint[], $12::bigint[]) AS u (o, t, c, r, k, v, h, tn, e, l, x)
+
+-- name: unpublished_dead_letters
+-- Dead letters of a shard whose copy has not been sent yet.
+SELECT dead_letter_id, record_offset, record_timestamp, code, reason, record_key, record_value, record_headers::text
+FROM dead_letter WHERE shard_id = $1 AND published_at IS NULL ORDER BY dead_letter_id LIMIT 100
+
+-- name: mark_published
+-- Their copies were sent.
+UPDATE dead_letter SET published_at = now() WHERE dead_letter_id = ANY ($1::bigint[])
+
+-- name: add_marker
+-- Keep a source's newest marker.
+INSERT INTO source AS s (source, marker_at, heard_at) VALUES ($1, $2, now())
+ON CONFLICT (source) DO UPDATE SET marker_at = greatest(s.marker_at, excluded.marker_at), heard_at = now()
+
+-- name: claim_table
+-- A table name belongs to the source that brought it first.
+INSERT INTO source_table AS t (table_name, source, topic) VALUES ($1, $2, $3)
+ON CONFLICT (table_name) DO UPDATE SET source = t.source RETURNING source
+
+-- name: restart_progress
+-- A log made anew, or with a hole: progress goes on after the given offset, positions and times go on.
+UPDATE shard SET version = version + 1, flushed_offset = $3, record_offset = NULL, record_timestamp = NULL,
+    record_hash = NULL
+WHERE shard_id = $1 AND version = $2 RETURNING version
+
+-- name: end_coverage
+-- The shard is not complete any more from its newest event on; a new interval begins with the next record.
+WITH ended AS (
+    UPDATE coverage SET covered_until = coalesce((SELECT last_effective FROM shard WHERE shard_id = $1), now()), reason = $2
+    WHERE shard_id = $1 AND covered_until IS NULL RETURNING shard_id)
+INSERT INTO coverage (shard_id, covered_from) SELECT DISTINCT shard_id, now() FROM ended
+
+-- name: recall
+-- The last recorded event of each entity; its state only where it is wanted.
+SELECT k.table_name, k.entity_id, e.op, e.tenant_id, e.unavailable_fields,
+       coalesce(e.source_timestamp, e.event_timestamp) AS source_time,
+       CASE WHEN k.wanted THEN e.entity_state END AS entity_state
+FROM unnest($2::text[], $3::text[], $4::boolean[]) AS k (table_name, entity_id, wanted)
+CROSS JOIN LATERAL (
+    SELECT op, tenant_id, unavailable_fields, source_timestamp, event_timestamp, entity_state FROM cdc_event
+    WHERE shard_id = $1 AND table_name = k.table_name AND entity_id = k.entity_id
+    ORDER BY position DESC LIMIT 1) e
+
+-- name: recorded_identities
+-- Which of these records are in the shard already, as an event or as a dead letter.
+SELECT k.i FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS k (i, lsn, txid, table_name, entity_id)
+WHERE EXISTS (
+    SELECT FROM cdc_event e WHERE e.shard_id = $1 AND e.table_name = k.table_name AND e.entity_id = k.entity_id
+        AND e.source_lsn = k.lsn AND e.source_txid IS NOT DISTINCT FROM k.txid)
+   OR EXISTS (
+    SELECT FROM dead_letter d WHERE d.shard_id = $1 AND d.source_lsn = k.lsn
+        AND d.source_txid IS NOT DISTINCT FROM k.txid AND d.table_name = k.table_name AND d.entity_id = k.entity_id)
+
+-- name: old_entity
+-- The delete by which an entity left its old key, wherever in the topic it was recorded.
+SELECT e.entity_state, e.unavailable_fields FROM shard s
+CROSS JOIN LATERAL (
+    SELECT entity_state, unavailable_fields FROM cdc_event
+    WHERE shard_id = s.shard_id AND table_name = $2 AND entity_id = $3 AND op = 'd'
+        AND source_lsn = $4 AND source_commit_lsn IS NOT DISTINCT FROM $5
+    ORDER BY position DESC LIMIT 1) e
+WHERE s.topic = $1
+
+-- name: others_passed
+-- Whether every other shard of the topic has recorded something later than this sequence.
+SELECT coalesce(bool_and((last_commit_lsn, last_lsn) > ($3::bigint, $4::bigint)), true)
+FROM shard WHERE topic = $1 AND partition <> $2

@@ -1,0 +1,260 @@
+"""Runs: what was fetched of a CDC partition reaches the recorder as one message.
+
+Faust delivers record by record, some 5,000 a second; a run at a time it is 150,000 (design, section 4).
+Assignment, rebalancing, acknowledgement and commit stay Faust's. Written against faust-streaming 0.15.3 and
+aiokafka 0.14.0, whose consumer thread and fetcher it reads: `faust/transport/drivers/aiokafka.py`
+(`_fetch_records`), `aiokafka/consumer/fetcher.py` (`fetched_records`).
+
+A CDC partition is fetched only within a *session*, which begins with a seek: the offset to read from is the
+database's, never the broker's. Every run says where it was fetched from, so that nothing can be skipped unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from msr_stream.recording.feed import Session
+from msr_stream.recording.progress import Run, Shard
+
+#: Whether a topic is read in runs.
+IsCdc = Callable[[str], bool]
+
+
+class Delivery:
+    """A run and the Faust message that carries it."""
+
+    __slots__ = ("acknowledge", "run", "session")
+
+    def __init__(self, session: Session, run: Run) -> None:
+        self.session = session
+        self.run = run
+        self.acknowledge: Callable[[], None] = lambda: None
+
+
+class RunThread(driver.AIOKafkaConsumerThread):
+    """The thread that owns the aiokafka consumer: fetches CDC partitions within their sessions."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sessions: dict[Shard, Session] = {}
+        self._changed: asyncio.Event | None = None
+
+    def notify(self) -> None:
+        """Let the fetch under way look again; callable from any thread."""
+        loop, changed = self.thread_loop, self._changed
+        if changed is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(changed.set)
+
+    async def seek_session(self, shard: Shard, offset: int) -> Session:
+        """Begin a session at an offset; runs in the thread."""
+        consumer = self._ensure_consumer()
+        consumer.seek(driver._TopicPartition(*shard), offset)  # noqa: SLF001 - Faust's own alias
+        session = self.sessions[shard] = Session(shard)
+        self.notify()
+        return session
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek what is not CDC to the committed offsets; CDC partitions are sought by their recorders."""
+        return await self.call_thread(self._seek_others)
+
+    async def _seek_others(self) -> Mapping[TP, int]:
+        consumer = self._ensure_consumer()
+        others = [tp for tp in consumer.assignment() if not self.consumer.is_cdc(tp.topic)]
+        return await consumer.seek_to_committed(*others) if others else {}
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Mapping[TP, Any]:
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher  # noqa: SLF001
+        if consumer._closed or fetcher._closed:  # noqa: SLF001
+            raise driver.ConsumerStoppedError
+        self._changed = self._changed or asyncio.Event()
+        deadline = asyncio.get_running_loop().time() + (timeout or 0)
+        with fetcher._subscriptions.fetch_context():  # noqa: SLF001
+            while True:
+                self._changed.clear()
+                fetched = await self._drain(consumer, fetcher, active_partitions, max_records)
+                left = deadline - asyncio.get_running_loop().time()
+                if fetched or left <= 0 or not self.consumer.flow_active:
+                    return fetched
+                await self._wait(fetcher, left)
+
+    async def _drain(
+        self, consumer: Any, fetcher: Any, active_partitions: Iterable[TP], max_records: int | None
+    ) -> dict[TP, Any]:
+        """What is there now, without waiting: a CDC partition's as one (session, run)."""
+        if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001
+            return {}
+        assigned = consumer.assignment()
+        wanted, sessions = [], {}
+        for tp in active_partitions:
+            if tp not in assigned:
+                continue
+            if not self.consumer.is_cdc(tp.topic):
+                wanted.append(tp)
+                continue
+            session = self.sessions.get(Shard(tp.topic, tp.partition))
+            if session is not None and session.outstanding < Session.LIMIT:
+                wanted.append(tp)
+                sessions[tp] = session
+        if not wanted:
+            return {}
+        before = {tp: _position(fetcher, tp) for tp in sessions}
+        fetched: dict[TP, Any] = dict(await fetcher.fetched_records(wanted, timeout=0, max_records=max_records))
+        for tp, session in sessions.items():
+            start, end = before[tp], _position(fetcher, tp)
+            if start is not None and end is not None and end > start:
+                session.outstanding += 1
+                fetched[tp] = session, Run(start, end, fetched.get(tp, ()))
+        return fetched
+
+    async def _wait(self, fetcher: Any, seconds: float) -> None:
+        """Until something was fetched, a session has room again, or the time is over."""
+        assert self._changed is not None
+        waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
+        changed = asyncio.ensure_future(self._changed.wait())
+        await asyncio.wait({waiter, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        changed.cancel()
+        if waiter.done():
+            waiter.result()  # raises authorization errors
+        else:
+            waiter.cancel()
+
+
+def _position(fetcher: Any, tp: TP) -> int | None:
+    """Where the partition is read next; unchanged between here and a fetch that does not wait."""
+    assignment = fetcher._subscriptions.subscription.assignment  # noqa: SLF001
+    state = assignment.state_value(tp) if assignment is not None else None
+    return state.position if state is not None and state.has_valid_position else None
+
+
+class RunConsumer(driver.Consumer):
+    """Delivers a CDC partition's run as one message; the recorder's feed."""
+
+    _thread: RunThread
+
+    def _new_consumer_thread(self) -> RunThread:
+        return RunThread(self, loop=self.loop, beacon=self.beacon)
+
+    def is_cdc(self, topic: str) -> bool:
+        """Whether a topic is read in runs."""
+        is_cdc: IsCdc = self.app.is_cdc
+        return is_cdc(topic)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """What was fetched: runs, and other topics' records one by one."""
+        records, active_partitions = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            for fetched in records.values():
+                if isinstance(fetched, tuple):
+                    self.release(fetched[0])
+            await self.perform_seek()
+            return
+        for tp, fetched in records.items():
+            current = self.flow_active and self.app.consumer_generation_id == generation
+            wanted = active_partitions is None or tp in active_partitions or tp in self._buffered_partitions
+            if not current or not wanted:
+                if isinstance(fetched, tuple):
+                    self.release(fetched[0])  # dropped: the recorder will see the gap
+                continue
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            if isinstance(fetched, tuple):
+                self._read_offset[tp] = None  # a session may go back; gaps are the recorder's to see
+                yield tp, _message(tp, *fetched, generation)
+            else:
+                for record in fetched:
+                    yield tp, self._to_message(tp, record)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        if not self.is_cdc(tp.topic):
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        # Runs are flushed in order, so the last one acknowledged ends what is in the database.
+        last = max(acked)
+        self._acked_index[tp].difference_update(acked)
+        acked.clear()
+        return int(last) + 1
+
+    async def seek_session(self, shard: Shard, offset: int) -> Session:
+        """Read a shard from this offset on, in a new session."""
+        session: Session = await self._thread.call_thread(self._thread.seek_session, shard, offset)
+        return session
+
+    def release(self, session: Session) -> None:
+        """One more run of a session is done with."""
+        session.outstanding -= 1
+        self._thread.notify()
+
+
+def _message(tp: TP, session: Session, run: Run, generation: int) -> ConsumerMessage:
+    last = run.records[-1] if run.records else None
+    return ConsumerMessage(
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=run.next_offset - 1,
+        timestamp=last.timestamp / 1000.0 if last else 0.0,
+        timestamp_type=0,
+        headers=[],
+        key=None,
+        value=Delivery(session, run),
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        tp=tp,
+        generation_id=generation,
+    )
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport, with runs."""
+
+    Consumer = RunConsumer
+
+
+class KafkaFeed:
+    """`recording.feed.Feed` on the Faust application's consumer and producer."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def seek(self, shard: Shard, offset: int) -> Session:
+        """Read the shard from this offset on."""
+        session: Session = await self._app.consumer.seek_session(shard, offset)
+        return session
+
+    def release(self, session: Session) -> None:
+        """One more run of this session is done with."""
+        self._app.consumer.release(session)
+
+    async def beginnings(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
+        """The first offset of each log."""
+        offsets = await self._app.consumer.earliest_offsets(*(TP(*shard) for shard in shards))
+        return {Shard(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+    async def ends(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
+        """The offset after the last of each log."""
+        offsets = await self._app.consumer.highwaters(*(TP(*shard) for shard in shards))
+        return {Shard(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+    async def send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Write a record and wait until the broker has it."""
+        await self._app.producer.send_and_wait(topic, key, value, None, None, list(headers))

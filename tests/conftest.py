@@ -1,0 +1,50 @@
+"""What all tests may use: a PostgreSQL server, and a history database in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msr_local.ports import Ports
+from msr_local.postgres import Postgres
+
+from msr_stream.settings import Settings
+
+_schemas = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server from the wheel, with the databases `source` and `history`."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"), Ports.unused().postgres)
+    server.start()
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def settings(postgres: Postgres, tmp_path: Path) -> Settings:
+    """Settings of a worker whose history lies in a schema of its own."""
+    return history_settings(postgres.port, tmp_path)
+
+
+def history_settings(port: int, folder: Path) -> Settings:
+    """Settings with a new schema in the history database of a server."""
+    jwks = folder / "jwks.json"
+    jwks.write_text("{}")
+    return Settings(
+        database_host="127.0.0.1",
+        database_port=port,
+        database_name="history",
+        database_user="aoh_msr_user",
+        database_schema=f"msr_{next(_schemas)}",
+        kafka_brokers=["127.0.0.1:9"],
+        iams_keycloak_url="http://localhost/realms/msr",
+        iams_jwks_file=jwks,
+        group_session_timeout=4.0,
+    )

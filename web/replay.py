@@ -1,0 +1,63 @@
+"""The past: the state at an instant, and the events of a window."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from msr_stream import instants
+from msr_stream.replay import events_query, state_query
+from msr_stream.store.replay import Snapshot
+from web.middleware import runtime
+from web.routes import CALLER, Requires, Route
+from web.streaming import Answer
+
+
+async def state(request: web.Request) -> web.StreamResponse:
+    """The state of every live entity at an instant."""
+    query = state_query(request.query, _lists(request))
+    tenant = request[CALLER].tenant
+    replay = runtime(request).replay
+    replay.check_early(query.at)
+    async with replay.snapshot(tenant, query.at) as snapshot:
+        if query.at is not None:
+            snapshot.bounds.check(query.at)
+        at = snapshot.resolve(query.at)
+        async with Answer(request, await _headers(snapshot, at)) as answer:
+            await snapshot.state(query, at, answer.write)
+    return answer.response
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    """Everything that changed in a window, in order."""
+    query = events_query(request.query, _lists(request))
+    tenant = request[CALLER].tenant
+    replay = runtime(request).replay
+    replay.check_early(query.end)
+    async with replay.snapshot(tenant, query.end) as snapshot:
+        snapshot.bounds.check_window(query.start, query.end)
+        snapshot.resolve(query.end)
+        async with Answer(request, await _headers(snapshot, query.end)) as answer:
+            await snapshot.events(query, answer.write)
+    return answer.response
+
+
+def _lists(request: web.Request) -> dict[str, list[str]]:
+    return {name: request.query.getall(name) for name in request.query}
+
+
+async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    latest = snapshot.bounds.latest_answer
+    if latest is not None:
+        headers["X-Settled-Until"] = instants.render(latest)
+    if incomplete := await snapshot.incomplete(at):
+        headers["X-Incomplete"] = ",".join(incomplete)
+    elif not snapshot.bounds.shards:
+        headers["X-Incomplete"] = "*"
+    return headers
+
+
+ROUTES = [
+    Route("GET", "/replay/state", state, Requires.TENANT),
+    Route("GET", "/replay/events", events, Requires.TENANT),
+]

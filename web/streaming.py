@@ -1,0 +1,112 @@
+"""An answer streamed from COPY to the socket, compressed on the way if the client accepts that."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from types import TracebackType
+from typing import Any, Protocol
+
+import zstandard
+from aiohttp import web
+
+from msr_stream import instants
+
+#: A reader that takes not even one piece in so many seconds is cut.
+_STALL = 20.0
+#: Bytes gathered before they are compressed and sent.
+_PIECE = 256 * 1024
+
+
+class Compressor(Protocol):
+    """zlib's and zstandard's compression objects, as far as they are used."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take some bytes, give some."""
+        ...
+
+    def flush(self) -> bytes:
+        """Give the rest."""
+        ...
+
+
+def choose_encoding(accepted: str) -> str | None:
+    """`zstd` or `gzip` if the `Accept-Encoding` header allows it, in this order (RFC 9110, section 12.5.3)."""
+    weights: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        name, _, parameter = part.strip().partition(";")
+        weight = parameter.strip().removeprefix("q=")
+        try:
+            weights[name.strip()] = float(weight) if weight else 1.0
+        except ValueError:
+            weights[name.strip()] = 0.0
+    anything = weights.get("*", 0.0)
+    return next((name for name in ("zstd", "gzip") if weights.get(name, anything) > 0), None)
+
+
+class Answer:
+    """`{"data":[…],"message":…,"sent_at":…}`, row by row; used as a context around the reading.
+
+    Attributes:
+        response: aiohttp's.
+        rows_begun: whether any row was written.
+    """
+
+    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
+        self._request = request
+        self.response = web.StreamResponse(headers=headers)
+        self.response.content_type = "application/json"
+        self.response.headers["X-Correlation-ID"] = request["correlation_id"]
+        self.rows_begun = False
+        self._compressor = self._choose()
+        self._gathered: list[bytes] = [b'{"data":[']
+        self._size = 0
+
+    async def __aenter__(self) -> Answer:
+        """Nothing is sent yet: an error until the first piece is still an error answer."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the answer, if it is whole."""
+        if error is not None:
+            return
+        self._gathered.append(f'],"sent_at":"{instants.render(instants.now())}"}}'.encode())
+        await self._send(last=True)
+        await self.response.write_eof()
+
+    async def write(self, lines: bytes) -> None:
+        """Take some rows, each after a comma: the first one's is left out."""
+        if not self.rows_begun:
+            self.rows_begun = True
+            lines = lines[1:]
+        self._gathered.append(lines)
+        self._size += len(lines)
+        if self._size >= _PIECE or not self.response.prepared:
+            await self._send()
+
+    def _choose(self) -> Compressor | None:
+        encoding = choose_encoding(self._request.headers.get("Accept-Encoding", ""))
+        if encoding is None:
+            return None
+        self.response.headers["Content-Encoding"] = encoding
+        if encoding == "gzip":
+            return zlib.compressobj(1, zlib.DEFLATED, 31)
+        compressor: Any = zstandard.ZstdCompressor(level=1).compressobj()
+        return compressor  # type: ignore[no-any-return]
+
+    async def _send(self, *, last: bool = False) -> None:
+        piece, self._gathered, self._size = b"".join(self._gathered), [], 0
+        if not self.response.prepared:
+            self._request["answer_begun"] = True
+            await self.response.prepare(self._request)
+        if self._compressor is not None:
+            piece = await asyncio.to_thread(_compress, self._compressor, piece, last)
+        if piece:
+            await asyncio.wait_for(self.response.write(piece), _STALL)
+
+
+def _compress(compressor: Compressor, piece: bytes, last: bool) -> bytes:  # noqa: FBT001
+    compressed = compressor.compress(piece)
+    return compressed + compressor.flush() if last else compressed
