@@ -165,17 +165,17 @@ class RunConsumer(driver.Consumer):
             await self.perform_seek()
             return
         for tp, fetched in records.items():
-            current = self.flow_active and self.app.consumer_generation_id == generation
+            current = self.flow_active and self.app.consumer_generation_id == generation and tp in self.assignment()
             wanted = active_partitions is None or tp in active_partitions or tp in self._buffered_partitions
             if not current or not wanted:
                 if isinstance(fetched, tuple):
                     self.release(fetched[0])  # dropped: the recorder will see the gap
                 continue
-            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             if isinstance(fetched, tuple):
                 self._read_offset[tp] = None  # a session may go back; gaps are the recorder's to see
                 yield tp, _message(tp, *fetched, generation)
             else:
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 for record in fetched:
                     yield tp, self._to_message(tp, record)
 

@@ -23,11 +23,12 @@ from msr_local.errors import LocalError
 from msr_local.java import Jars
 from msr_local.kafka import Kafka
 from msr_local.options import Options
+from msr_local.order import reap
 from msr_local.ports import Ports
 from msr_local.postgres import Postgres
 from msr_local.process import Service
 from msr_local.rest import request
-from msr_local.stack import DEFAULT_ROOT, reap
+from msr_local.stack import DEFAULT_ROOT
 from msr_local.tokens import DAY, PEOPLE, Tokens
 from msr_local.waiting import wait_until
 
@@ -114,9 +115,7 @@ class TestPostgres:
     ) -> None:
         """Also when nobody can't reach the programs, as in a virtual environment below root's home."""
         monkeypatch.setattr(account, "_can_unshare", lambda: False)
-        monkeypatch.setattr(
-            account, "_nobody_may", lambda _, path: reachable or path == open_folder / "postgres"
-        )
+        monkeypatch.setattr(account, "_nobody_may", lambda _, path: reachable or path == open_folder / "postgres")
         server = Postgres(open_folder, Ports.unused().postgres)
         try:
             server.start()
@@ -149,9 +148,7 @@ class TestPostgres:
         """
         arguments = [sys.executable, "-c", script, str(tmp_path), str(Ports.unused().postgres)]
         path = os.pathsep.join(sys.path)
-        with subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
-        ) as parent:
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}) as parent:
             assert parent.stdout is not None
             pid = int(parent.stdout.readline())
             parent.kill()
@@ -352,9 +349,7 @@ class TestUpAndDown:
 
     def test_ctrl_c_while_starting_leaves_nothing(self, environment: dict[str, str], tmp_path: Path) -> None:
         command = [sys.executable, "-m", "msr_local", "demo"]
-        with subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert "postgres" in process.stdout.readline()
             pids = [found.pid for name in records.names(tmp_path) if (found := records.find(tmp_path, name))]

@@ -22,9 +22,7 @@ COMMANDS: dict[str, Callable[[Options], None]] = {
 def main() -> int:
     """Run one command; what goes wrong is one line."""
     parser = argparse.ArgumentParser(prog="python -m msr_local", description=__doc__)
-    parser.add_argument(
-        "command", choices=COMMANDS, help="demo: until Ctrl-C; up and down: in the background"
-    )
+    parser.add_argument("command", choices=COMMANDS, help="demo: until Ctrl-C; up and down: in the background")
     chosen = parser.parse_args().command
     try:
         COMMANDS[chosen](Options.from_environment())

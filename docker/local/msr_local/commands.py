@@ -11,7 +11,7 @@ from msr_local import java, records
 from msr_local.console import say
 from msr_local.errors import HaltedError, LocalError
 from msr_local.options import Options
-from msr_local.stack import reap
+from msr_local.order import reap
 from msr_local.supervisor import NAME, Supervisor, endpoints_file, read_endpoints
 
 STOP_LIMIT = 40.0

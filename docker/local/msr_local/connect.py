@@ -25,9 +25,7 @@ CAPTURE_ROLE = "debezium"
 class Connect(Service):
     """The Connect worker; connectors and offsets are kept in Kafka, so it has no data of its own."""
 
-    def __init__(
-        self, root: Path, port: int, brokers: str, jars: Jars, halt: threading.Event | None = None
-    ) -> None:
+    def __init__(self, root: Path, port: int, brokers: str, jars: Jars, halt: threading.Event | None = None) -> None:
         super().__init__("connect", root, halt)
         self.port = port
         self.url = f"http://127.0.0.1:{port}"

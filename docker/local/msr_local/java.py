@@ -90,9 +90,7 @@ def find_java() -> str:
     found = shutil.which("java", path=f"{home}/bin") if home else None
     found = found or shutil.which("java")
     if found is None:
-        raise LocalError(
-            f"Java {OLDEST_JAVA} or newer is missing: install it, or set JAVA_HOME to its folder"
-        )
+        raise LocalError(f"Java {OLDEST_JAVA} or newer is missing: install it, or set JAVA_HOME to its folder")
     return found
 
 
@@ -111,9 +109,7 @@ def find_maven(environment: Mapping[str, str] = os.environ) -> str:
     """The mvn of the PATH."""
     found = shutil.which(environment.get("MVN", "mvn"))
     if found is None:
-        raise LocalError(
-            "Maven is missing: install it (the package is called maven), or set MVN to the program"
-        )
+        raise LocalError("Maven is missing: install it (the package is called maven), or set MVN to the program")
     return found
 
 

@@ -20,9 +20,7 @@ CONFIG = Path(__file__).parent.parent / "config" / "kafka.properties"
 
 CLUSTER = "bXNyLWxvY2FsLXN0YWNrLg"  # a UUID in base64, as Kafka wants it
 
-SIGNALS = (
-    "msr.debezium_adhoc_snapshots"  # Debezium reads it from exactly one partition, and needs it at its start
-)
+SIGNALS = "msr.debezium_adhoc_snapshots"  # Debezium reads it from exactly one partition, and needs it at its start
 NOTIFICATIONS = "msr.debezium_notifications"
 DEAD_LETTERS = "msr.dead_letter"
 TOPICS: dict[str, dict[str, str]] = {

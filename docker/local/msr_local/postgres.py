@@ -125,9 +125,7 @@ class Postgres(Service):
             **self.spawn_options(),
         )
         if done.returncode != 0:
-            raise LocalError(
-                f"initdb failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]}"
-            )
+            raise LocalError(f"initdb failed: {(done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]}")
         with (fresh / "postgresql.conf").open("a") as settings:
             settings.write(CONFIG.read_text())
         fresh.rename(self.data)

@@ -118,9 +118,7 @@ class Service(ABC):
 
     def _ready_or_ended(self) -> bool:
         if not self.alive:
-            raise LocalError(
-                f"{self.name} ended with code {self.exit_code}: {self.last_words()} (see {self.log_path})"
-            )
+            raise LocalError(f"{self.name} ended with code {self.exit_code}: {self.last_words()} (see {self.log_path})")
         return self.ready()
 
     def last_words(self) -> str:

@@ -64,9 +64,7 @@ class Simulator(Service):
 
     stop_signal = SIGINT
 
-    def __init__(
-        self, root: Path, dsn: str, rate: int | None = None, halt: threading.Event | None = None
-    ) -> None:
+    def __init__(self, root: Path, dsn: str, rate: int | None = None, halt: threading.Event | None = None) -> None:
         super().__init__("simulator", root, halt)
         self._dsn = dsn
         self._rate = rate

@@ -2,16 +2,17 @@
 
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from msr_local import connect, records
+from msr_local import connect
 from msr_local.connect import Connect
+from msr_local.errors import LocalError
 from msr_local.java import Jars
 from msr_local.kafka import Kafka
+from msr_local.order import stop_together
 from msr_local.ports import Ports
 from msr_local.postgres import Postgres
 from msr_local.process import Service
@@ -156,13 +157,18 @@ class Stack:
     def wait_answering(self, limit: float = 120.0) -> None:
         """Wait until the first worker answers what the world looks like now."""
         token = self.tokens.ensure()["alice"]
-        wait_until(
-            lambda: self.workers[0].get("/replay/state", token) == 200,
-            limit,
-            f"the first state (see {self.workers[0].log_path})",
-            self._halt,
-            every=0.25,
-        )
+        worker = self.workers[0]
+        status = 0
+
+        def answers() -> bool:
+            nonlocal status
+            status = worker.get("/replay/state", token)
+            return status == 200
+
+        try:
+            wait_until(answers, limit, f"the first state (see {worker.log_path})", self._halt, every=0.25)
+        except LocalError as error:
+            raise type(error)(f"{error}; its last status was {status}") from error
 
     def add_worker(
         self,
@@ -199,12 +205,8 @@ class Stack:
     def stop(self) -> None:
         """End everything: first who uses the others, all at once, then Kafka and PostgreSQL."""
         for group in ([self.simulator, *self.workers, self.connect], [self.kafka, self.postgres]):
-            _stop_together(group)
+            stop_together(group)
         self.workers.clear()
-
-    def reap(self) -> list[str]:
-        """End what an earlier run in this folder left behind; it may have been killed."""
-        return reap(self.root)
 
     def clean(self) -> None:
         """Remove the folder with everything in it."""
@@ -218,9 +220,7 @@ class Stack:
 
     def pids(self) -> dict[str, Any]:
         """The process ids by service: a list for the workers."""
-        single = {
-            service.name: service.pid for service in (self.postgres, self.kafka, self.connect, self.simulator)
-        }
+        single = {service.name: service.pid for service in (self.postgres, self.kafka, self.connect, self.simulator)}
         return {"worker": [worker.pid for worker in self.workers], **single}
 
     def endpoints(self) -> dict[str, Any]:
@@ -251,29 +251,3 @@ class Stack:
             "LOG_LEVEL": "info",
             **self._worker_settings,
         }
-
-
-def reap(root: Path) -> list[str]:
-    """End what an earlier run in this folder left behind, in the order of `Stack.stop`.
-
-    Args:
-        root: The stack's folder.
-
-    Returns:
-        The names of the services that still lived.
-    """
-    names = records.names(root)
-    last = [name for name in names if name in {"kafka", "postgres"}]
-    first = [name for name in names if name not in {"kafka", "postgres", "supervisor"}]
-    found = records.reap(root, first, {}, 10)
-    return found + records.reap(root, last, {"postgres": Postgres.stop_signal}, 10)
-
-
-def _stop_together(services: Iterable[Service]) -> None:
-    """Ask all to stop, then wait for each until its own limit, counted from now."""
-    asked = time.monotonic()
-    services = [service for service in services if service.was_started]
-    for service in services:
-        service.ask_to_stop()
-    for service in services:
-        service.await_end(max(0.0, asked + service.grace - time.monotonic()))

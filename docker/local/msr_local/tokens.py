@@ -100,9 +100,7 @@ class Tokens:
     def _lasts(self, token: str) -> bool:
         """Whether it is ours and good for another day."""
         try:
-            claims = jwt.decode(
-                token, self._load_key().public_key(), algorithms=["RS256"], issuer=self.issuer
-            )
+            claims = jwt.decode(token, self._load_key().public_key(), algorithms=["RS256"], issuer=self.issuer)
         except jwt.InvalidTokenError:
             return False
         return bool(claims["exp"] > time.time() + DAY)
