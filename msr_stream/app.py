@@ -23,7 +23,7 @@ log = logs.get(__name__)
 class CdcTopics(faust.Topic):
     """The CDC topics, whichever there are now: what discovery finds, every clone of the channel sees at once."""
 
-    @property
+    @property  # type: ignore[override]
     def topics(self) -> list[str]:
         """Their names."""
         return self.app.cdc_topics  # type: ignore[attr-defined, no-any-return]
@@ -73,8 +73,9 @@ class MsrApp(faust.App):
         """Other topics than before: subscribe to them at once (Faust's own way waits 45 s)."""
         self.runtime.recorder.partitions = dict(topics)
         self.cdc_topics = list(topics)
-        if self.topics._subscription_changed is not None:  # noqa: SLF001 - set once the first subscription is made
-            await self.consumer.subscribe(await self.topics._update_indices())  # noqa: SLF001
+        conductor: Any = self.topics
+        if conductor._subscription_changed is not None:  # noqa: SLF001 - set once the first subscription is made
+            await self.consumer.subscribe(await conductor._update_indices())  # noqa: SLF001
 
     def _admin(self) -> AIOKafkaAdminClient:
         return AIOKafkaAdminClient(bootstrap_servers=self.msr.kafka_brokers)
@@ -123,5 +124,3 @@ def _settings() -> settings.Settings:
 
 
 app = build(_settings())
-
-

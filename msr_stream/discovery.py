@@ -52,9 +52,14 @@ class Discovery:
         self._settings, self._admin, self._on_topics = settings, admin, on_topics
         self._history, self._settled = History(database), Settled(database)
         self._client: AIOKafkaAdminClient | None = None
+        self._looking = asyncio.Lock()
 
     async def look(self) -> None:
         """Look once; new topics are registered before anybody is told of them."""
+        async with self._looking:
+            await self._look_once()
+
+    async def _look_once(self) -> None:
         found = cdc_topics(await self._broker_topics(), self._settings)
         self.seen_at = asyncio.get_running_loop().time()
         known = await self._history.topics()
@@ -81,7 +86,7 @@ class Discovery:
         if partitions != registered and stopped is None:
             reason = (
                 f"{_PARTITIONS_CHANGED}: {name} was registered with {registered} and has {partitions} now; "
-                "an entity's events would lose their order. Give the topic its number back, or capture under a new prefix"
+                "an entity's events would lose their order. Give it its number back, or capture under a new prefix"
             )
             log.error("topic stopped", topic=name, reason=reason)
             await self._history.stop_topic(name, reason)
@@ -99,6 +104,4 @@ class Discovery:
         except Exception:
             await self.close()  # a new connection at the next look
             raise
-        return {
-            topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0
-        }
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if topic["error_code"] == 0}

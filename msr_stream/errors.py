@@ -57,11 +57,11 @@ class RecordError(MsrError):
         self.identity: tuple[int, int | None, str, str] | None = None
 
 
-class ShardMoved(MsrError):  # noqa: N818 - it is an event between workers, not a fault
+class ShardMoved(MsrError):
     """Another worker has written this shard since it was last read."""
 
 
-class TopicStopped(MsrError):  # noqa: N818 - a state of the topic, said to the operator
+class TopicStopped(MsrError):
     """This topic may not be recorded any further as it is."""
 
 

@@ -82,9 +82,7 @@ class Bounds:
         if end < start:
             raise BadRequest("the window ends before it starts", code="INVALID_PLAYBACK_WINDOW")
         if end - start > self.longest:
-            raise BadRequest(
-                f"the window is longer than {self.longest // DAY} days", code="INVALID_PLAYBACK_WINDOW"
-            )
+            raise BadRequest(f"the window is longer than {self.longest // DAY} days", code="INVALID_PLAYBACK_WINDOW")
         self.check(start, end)
 
 
@@ -144,17 +142,13 @@ def _moment(
         return None
 
 
-def _filter(
-    params: Mapping[str, str], multi: Mapping[str, Sequence[str]], problems: list[dict[str, Any]]
-) -> Filter:
+def _filter(params: Mapping[str, str], multi: Mapping[str, Sequence[str]], problems: list[dict[str, Any]]) -> Filter:
     tables = [name.strip() for text in multi.get("filter_tables", ()) for name in text.split(",") if name.strip()]
     since = _moment(params, "filter_min_timestamp", problems)
     if any("\0" in name for name in tables):
         problems.append({"field": "filter_tables", "message": "filter_tables holds a NUL character"})
     if bool(tables) != bool(params.get("filter_min_timestamp")):
-        problems.append(
-            {"field": "filter_tables", "message": "filter_tables and filter_min_timestamp go together"}
-        )
+        problems.append({"field": "filter_tables", "message": "filter_tables and filter_min_timestamp go together"})
     return Filter(tuple(tables), since)
 
 

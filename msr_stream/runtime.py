@@ -40,7 +40,7 @@ class Runtime:
         self.database = Database(settings)
         self.recorder = Recorder(settings, self.database, feed, on_crash)
         self.settled = Settled(self.database)
-        self.settler = Settler(settings, self.recorder, feed, self.settled)
+        self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.replay = Replay(settings, self.database)
         self.verifier = Verifier.from_settings(settings)
         self.discovery: Discovery | None = None
@@ -70,6 +70,10 @@ class Runtime:
         finally:
             await discovery.close()
 
+    async def _look(self) -> None:
+        if self.discovery is not None:
+            await self.discovery.look()
+
     async def close(self) -> None:
         """Give up what is owned and leave the database."""
         self.stopping.set()
@@ -83,7 +87,7 @@ class Runtime:
         try:
             connection = await asyncpg.connect(**connect_arguments(self.settings) | {"timeout": 2})
             await connection.close(timeout=1)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             return str(error) or type(error).__name__
         return "ok"
 

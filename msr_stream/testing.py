@@ -85,7 +85,10 @@ class MemoryFeed:
     """
 
     def __init__(
-        self, broker: MemoryBroker, deliver: Callable[[MemoryDelivery], None], run_length: Callable[[], int] = lambda: 100
+        self,
+        broker: MemoryBroker,
+        deliver: Callable[[MemoryDelivery], None],
+        run_length: Callable[[], int] = lambda: 100,
     ) -> None:
         self.broker = broker
         self._deliver, self._run_length = deliver, run_length
@@ -139,7 +142,8 @@ class MemoryFeed:
     async def _pump(self) -> None:
         while True:
             self._changed.clear()
-            if not any([self._deliver_next(session) for session in list(self._positions)]):
+            delivered = [self._deliver_next(session) for session in list(self._positions)]
+            if not any(delivered):
                 with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), 0.02)
             await asyncio.sleep(0)

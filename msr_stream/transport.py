@@ -15,6 +15,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from aiokafka.errors import ConsumerStoppedError
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -39,6 +41,8 @@ class Delivery:
 class RunThread(driver.AIOKafkaConsumerThread):
     """The thread that owns the aiokafka consumer: fetches CDC partitions within their sessions."""
 
+    consumer: RunConsumer
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.sessions: dict[Shard, Session] = {}
@@ -53,14 +57,15 @@ class RunThread(driver.AIOKafkaConsumerThread):
     async def seek_session(self, shard: Shard, offset: int) -> Session:
         """Begin a session at an offset; runs in the thread."""
         consumer = self._ensure_consumer()
-        consumer.seek(driver._TopicPartition(*shard), offset)  # noqa: SLF001 - Faust's own alias
+        consumer.seek(TopicPartition(*shard), offset)
         session = self.sessions[shard] = Session(shard)
         self.notify()
         return session
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek what is not CDC to the committed offsets; CDC partitions are sought by their recorders."""
-        return await self.call_thread(self._seek_others)
+        sought: Mapping[TP, int] = await self.call_thread(self._seek_others)
+        return sought
 
     async def _seek_others(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
@@ -78,7 +83,7 @@ class RunThread(driver.AIOKafkaConsumerThread):
             return {}
         fetcher = consumer._fetcher  # noqa: SLF001
         if consumer._closed or fetcher._closed:  # noqa: SLF001
-            raise driver.ConsumerStoppedError
+            raise ConsumerStoppedError
         self._changed = self._changed or asyncio.Event()
         deadline = asyncio.get_running_loop().time() + (timeout or 0)
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
@@ -149,7 +154,7 @@ class RunConsumer(driver.Consumer):
 
     def is_cdc(self, topic: str) -> bool:
         """Whether a topic is read in runs."""
-        is_cdc: IsCdc = self.app.is_cdc
+        is_cdc: IsCdc = self.app.is_cdc  # type: ignore[attr-defined]
         return is_cdc(topic)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
@@ -213,7 +218,7 @@ def _message(tp: TP, session: Session, run: Run, generation: int) -> ConsumerMes
         timestamp_type=0,
         headers=[],
         key=None,
-        value=Delivery(session, run),
+        value=Delivery(session, run),  # type: ignore[arg-type]
         checksum=None,
         serialized_key_size=0,
         serialized_value_size=0,

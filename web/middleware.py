@@ -110,5 +110,3 @@ def _error(
     return web.Response(
         status=status, body=orjson.dumps(body), content_type="application/json", headers=dict(headers or {})
     )
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -23,11 +24,18 @@ async def ready(request: web.Request) -> web.Response:
     dependencies = {
         "database": await parts.check_database(),
         "broker": _broker(),
-        "tables": "ok" if app.tables.recovery.completed.is_set() and not app.rebalancing else "recovering",
+        "tables": "ok" if _recovered() else "recovering",
     }
     fine = all(state == "ok" for state in dependencies.values())
-    body = {name: {"status": "UP" if state == "ok" else "DOWN", "detail": state} for name, state in dependencies.items()}
+    body = {
+        name: {"status": "UP" if state == "ok" else "DOWN", "detail": state} for name, state in dependencies.items()
+    }
     return _json(200 if fine else 503, {"status": "UP" if fine else "DOWN", "dependencies": body})
+
+
+def _recovered() -> bool:
+    tables: Any = app.tables
+    return bool(tables.recovery.completed.is_set()) and not app.rebalancing
 
 
 def _broker() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiohttp import web
+
 from msr_stream.app import MsrApp
 from msr_stream.errors import MsrError
 from web.middleware import REQUIREMENTS, RUNTIME_OF, guard
@@ -16,7 +18,7 @@ def install(app: MsrApp, routes: Sequence[Route]) -> None:
     Raises:
         MsrError: a route does not state what it requires; the worker does not start.
     """
-    server = app.web.web_app
+    server: web.Application = app.web.web_app  # type: ignore[attr-defined]
     server.middlewares.append(guard)
     server[RUNTIME_OF] = lambda: app.runtime
     for route in routes:
@@ -25,10 +27,11 @@ def install(app: MsrApp, routes: Sequence[Route]) -> None:
     server.on_startup.append(_check)
 
 
-async def _check(server: object) -> None:
+async def _check(server: web.Application) -> None:
     """Every route in the server states what it requires, whoever put it there."""
-    requirements = server[REQUIREMENTS]  # type: ignore[index]
-    for route in server.router.routes():  # type: ignore[attr-defined]
-        known = (route.method, route.resource.canonical) in requirements
-        if not known and not (route.method == "HEAD" and ("GET", route.resource.canonical) in requirements):
-            raise MsrError(f"route {route.method} {route.resource.canonical} does not state what it requires")
+    requirements = server[REQUIREMENTS]
+    for route in server.router.routes():
+        address = route.resource.canonical if route.resource is not None else "?"
+        method = "GET" if route.method == "HEAD" else route.method
+        if (method, address) not in requirements:
+            raise MsrError(f"route {route.method} {address} does not state what it requires")

@@ -107,6 +107,6 @@ class Answer:
             await asyncio.wait_for(self.response.write(piece), _STALL)
 
 
-def _compress(compressor: Compressor, piece: bytes, last: bool) -> bytes:  # noqa: FBT001
+def _compress(compressor: Compressor, piece: bytes, last: bool) -> bytes:
     compressed = compressor.compress(piece)
     return compressed + compressor.flush() if last else compressed

@@ -48,21 +48,20 @@ def candidates(decoded: Sequence[Decoded], last: CaptureSequence | None) -> set[
     """The identities to look up: at least those of all records that may be copies."""
     found: set[Identity] = set()
     for item in decoded:
-        if item.__class__ is Change:
-            if item.lsn is None:  # type: ignore[union-attr]
+        if isinstance(item, Change):
+            if item.lsn is None:
                 continue
-            sequence = item.sequence  # type: ignore[union-attr]
-            if sequence is not None and (last is None or sequence > last):
-                last = sequence
+            if item.sequence is not None and (last is None or item.sequence > last):
+                last = item.sequence
                 continue
-            found.add(item.identity)  # type: ignore[union-attr, arg-type]
-        elif isinstance(item, DeadLetter) and item.identity is not None:
+        if isinstance(item, Change | DeadLetter) and item.identity is not None:
             found.add(item.identity)
     return found
 
 
 def sift(
     decoded: Sequence[Decoded],
+    asked: Container[Identity],
     recorded: Container[Identity],
     last: CaptureSequence | None,
     newest: int | None,
@@ -72,50 +71,88 @@ def sift(
 
     Args:
         decoded: the run's records.
-        recorded: which of the candidates are in the shard already.
+        asked: the candidates that were looked up.
+        recorded: which of them are in the shard already.
         last: the shard's newest capture sequence.
         newest: the newest source time recorded in it.
         predecessor: of the run's first record.
     """
-    changes: list[Change] = []
-    dead_letters: list[DeadLetter] = []
-    markers: list[Marker] = []
-    seen: set[Identity] = set()
-    looking_back = bool(candidates(decoded, last))
-    copies, epoch = 0, None
+    sieve = _Sieve(asked, recorded, last, newest, predecessor)
     for item in decoded:
         if isinstance(item, Change):
-            if item.tombstone:
-                if not predecessor.copy and predecessor.deleted != (item.table_name, item.entity_id):
-                    changes.append(item)
-                predecessor = Predecessor()
-                continue
-            sequence, identity = item.sequence, item.identity if looking_back else None
-            if item.lsn is not None:
-                if sequence is not None and (last is None or sequence > last):
-                    last = sequence
-                elif identity in seen or identity in recorded:
-                    copies += 1
-                    predecessor = Predecessor(copy=True)
-                    continue
-                elif sequence is not None and sequence != last and newest is not None and item.source_time > newest:
-                    epoch, last = epoch or item, sequence
-                if newest is None or item.source_time > newest:
-                    newest = item.source_time
-                if identity is not None:
-                    seen.add(identity)
-            changes.append(item)
-            deleted = (item.table_name, item.entity_id) if item.op == "d" else None
-            predecessor = Predecessor(deleted=deleted)
+            sieve.change(item)
         elif isinstance(item, DeadLetter):
-            copy = item.identity is not None and (item.identity in seen or item.identity in recorded)
-            predecessor = Predecessor(copy=copy)
-            if copy:
-                copies += 1
-                continue
-            if item.identity is not None:
-                seen.add(item.identity)
-            dead_letters.append(item)
+            sieve.dead_letter(item)
         elif item is not None:
-            markers.append(item)
-    return Sifted(changes, dead_letters, markers, copies, last, newest, epoch, predecessor)
+            sieve.markers.append(item)
+    return Sifted(
+        sieve.changes, sieve.dead_letters, sieve.markers, sieve.copies, sieve.last, sieve.newest, sieve.epoch,
+        sieve.predecessor,
+    )  # fmt: skip
+
+
+class _Sieve:
+    """One pass over a run."""
+
+    def __init__(
+        self,
+        asked: Container[Identity],
+        recorded: Container[Identity],
+        last: CaptureSequence | None,
+        newest: int | None,
+        predecessor: Predecessor,
+    ) -> None:
+        self.changes: list[Change] = []
+        self.dead_letters: list[DeadLetter] = []
+        self.markers: list[Marker] = []
+        self.copies = 0
+        self.epoch: Change | None = None
+        self.last, self.newest, self.predecessor = last, newest, predecessor
+        self._asked, self._recorded = asked, recorded
+        self._seen: set[Identity] = set()
+
+    def change(self, change: Change) -> None:
+        """Keep a change, unless it is a copy."""
+        if change.tombstone:
+            self._tombstone(change)
+        elif change.lsn is not None and not self._is_new(change):
+            self.copies += 1
+            self.predecessor = Predecessor(copy=True)
+        else:
+            self.changes.append(change)
+            deleted = (change.table_name, change.entity_id) if change.op == "d" else None
+            self.predecessor = Predecessor(deleted=deleted)
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Keep a dead letter, unless it is a copy."""
+        copy = letter.identity is not None and (letter.identity in self._seen or letter.identity in self._recorded)
+        self.predecessor = Predecessor(copy=copy)
+        if copy:
+            self.copies += 1
+            return
+        if letter.identity is not None:
+            self._seen.add(letter.identity)
+        self.dead_letters.append(letter)
+
+    def _tombstone(self, change: Change) -> None:
+        """After a delete, or after a copy, it says nothing of its own."""
+        if not self.predecessor.copy and self.predecessor.deleted != (change.table_name, change.entity_id):
+            self.changes.append(change)
+        self.predecessor = Predecessor()
+
+    def _is_new(self, change: Change) -> bool:
+        sequence, identity = change.sequence, change.identity
+        if sequence is not None and (self.last is None or sequence > self.last):
+            self.last = sequence
+        elif identity in self._seen or identity in self._recorded:
+            return False
+        elif sequence is not None and sequence != self.last and self._is_later(change):
+            self.epoch, self.last = self.epoch or change, sequence
+        if self._is_later(change):
+            self.newest = change.source_time
+        if identity is not None and identity in self._asked:
+            self._seen.add(identity)
+        return True
+
+    def _is_later(self, change: Change) -> bool:
+        return self.newest is None or change.source_time > self.newest

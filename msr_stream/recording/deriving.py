@@ -90,7 +90,7 @@ class Deriver:
         shard_id = progress.shard_id
         asked = candidates(decoded, progress.last_sequence)
         recorded = await self._look_up(lambda: self._history.recorded(shard_id, asked)) if asked else set()
-        sifted = sift(decoded, recorded, progress.last_sequence, progress.newest_source_time, self._predecessor)
+        sifted = sift(decoded, asked, recorded, progress.last_sequence, progress.newest_source_time, self._predecessor)
         self._predecessor = sifted.predecessor
         self._say_epoch(sifted)
         if sifted.changes:

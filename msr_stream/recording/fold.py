@@ -17,7 +17,6 @@ from msr_stream.recording.progress import Progress
 from msr_stream.records.change import Change
 from msr_stream.records.state import complete
 
-
 #: Table, entity under its old key, and the offset of the record that carries it to the new one.
 OldKey = tuple[str, str, int]
 
@@ -169,7 +168,15 @@ def fold(
             previous = gone
         position += 1
         event = Event(
-            change, "c" if moved else change.op, position, floor, tenant, change.state, None, change.op == "d" or change.incomplete, previous
+            change,
+            "c" if moved else change.op,
+            position,
+            floor,
+            tenant,
+            change.state,
+            None,
+            change.op == "d" or change.incomplete,
+            previous,
         )
         events.append(event)
         latest[entity] = event
@@ -236,7 +243,6 @@ def _last_state(
         return event.previous.state, event.previous.unavailable or []
     last = recalled.get(entity_of(change))
     return (last.state, last.unavailable) if last else (None, [])
-
 
 
 _KNOWN: dict[tuple[bool, str | None], Known] = {}

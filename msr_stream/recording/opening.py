@@ -16,7 +16,7 @@ from msr_stream.store.history import History
 log = logs.get(__name__)
 
 
-class Reopen(MsrError):  # noqa: N818 - a step of the recorder, not a fault
+class Reopen(MsrError):
     """The shard must be opened again before anything more is recorded."""
 
     def __init__(self, message: str, *, made_anew: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from uuid import uuid4
 
 from msr_stream import instants, logs
@@ -127,9 +128,8 @@ class Recorder:
         """
         for table_name in {change.table_name for change in changes}:
             if table_name not in self._claimed:
-                self._claimed[table_name] = await self._database.retry(
-                    "claim table", lambda name=table_name: self.history.claim_table(name, decoder.source, decoder.topic)
-                )
+                claim = partial(self.history.claim_table, table_name, decoder.source, decoder.topic)
+                self._claimed[table_name] = await self._database.retry("claim table", claim)
             owner = self._claimed[table_name]
             if owner != decoder.source:
                 raise TopicStopped(
@@ -138,17 +138,20 @@ class Recorder:
                 )
 
     async def _publish_letters(self, shard: Shard, shard_id: int) -> None:
-        """Send the copies of dead letters that were not sent yet; what fails is tried again when the shard is opened."""
+        """Send the copies of dead letters not sent yet; what fails is tried again when the shard is opened."""
         try:
             while letters := await self.history.unpublished(shard_id):
                 for letter in letters:
                     log.warning("dead letter", shard=str(shard), offset=letter.record_offset, code=letter.code,
                                 reason=letter.reason)  # fmt: skip
                     await self._feed.send(
-                        self._settings.dead_letter_topic, letter.record_key, letter.record_value, _headers(shard, letter)
+                        self._settings.dead_letter_topic,
+                        letter.record_key,
+                        letter.record_value,
+                        _headers(shard, letter),
                     )
                 await self.history.mark_published(letters)
-        except Exception as error:  # noqa: BLE001 - the letter itself is safe in the database
+        except Exception as error:
             log.warning("dead letters not published", shard=str(shard), error=repr(error))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from msr_stream import instants, logs
@@ -28,23 +28,29 @@ class Settler:
         recorder: Recorder,
         feed: Feed,
         settled: Settled,
+        look: Callable[[], Awaitable[None]],
         clock: Callable[[], int] = instants.now,
     ) -> None:
         self._grace = int(settings.settle_grace * SECOND)
         self._lateness = int(settings.max_lateness * SECOND)
         self._silence = settings.source_silence
         self._recorder, self._feed, self._settled, self._clock = recorder, feed, settled, clock
+        self._look = look
+        self._markers: dict[str, int] = {}
 
     async def tick(self) -> None:
-        """Read the markers, then the ends of the logs, then settle what is flushed up to them.
+        """Read the markers, then look for topics, then ask for the ends of the logs, then settle what is flushed.
 
-        The order matters: whatever was committed at the source before a marker is in the log before the
-        end that is asked for after the marker was read.
+        The order matters: whatever was committed at the source before a marker is in the logs before their ends
+        are asked for after the marker was read, also in the log of a table that had none before.
         """
         owned = {shard: recorder for shard, recorder in self._recorder.shards.items() if recorder.progress is not None}
         if not owned:
             return
         markers = await self._settled.markers()
+        if markers != self._markers:
+            await self._look()
+            self._markers = markers
         asked_at = self._clock()
         ends = await self._feed.ends(owned)
         ready: dict[Shard, int] = {}
@@ -97,9 +103,9 @@ async def every(seconds: float, what: str, work: Callable[[], object], stopping:
             await work()  # type: ignore[misc]
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next turn may succeed
+        except Exception as error:
             log.warning(f"{what} failed, trying again", error=repr(error))
         try:
             await asyncio.wait_for(stopping.wait(), seconds)
-        except (TimeoutError, asyncio.TimeoutError):
+        except TimeoutError:
             continue

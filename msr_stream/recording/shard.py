@@ -229,13 +229,11 @@ class ShardRecorder:
         return progress
 
 
-def _first_waiting(
-    decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldState]
-) -> tuple[int, Change] | None:
+def _first_waiting(decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldState]) -> tuple[int, Change] | None:
     """The first change that must wait for its old entity, and its index among all records."""
     changes = [(index, item) for index, item in enumerate(decoded) if item.__class__ is Change]
-    found = first_waiting([change for _, change in changes], old_states)  # type: ignore[misc]
-    return None if found is None else changes[found]  # type: ignore[return-value]
+    found = first_waiting([change for _, change in changes], old_states)
+    return None if found is None else changes[found]
 
 
 def _parts(

@@ -28,11 +28,16 @@ OLD_KEY = "__debezium.oldkey"
 class Record(Protocol):
     """What is read of a broker record; `timestamp` is in milliseconds."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
 
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -215,9 +220,7 @@ class Decoder:
             return None
         schema, table = self.topic.rsplit(".", 2)[1:]
         name = self.table_name(self.source, schema, table)
-        return Change(
-            record.offset, "d", name, entity_id(record.key), None, record.timestamp * 1000, tombstone=True
-        )
+        return Change(record.offset, "d", name, entity_id(record.key), None, record.timestamp * 1000, tombstone=True)
 
 
 def with_identity(error: RecordError, change: Change) -> RecordError:

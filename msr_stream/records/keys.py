@@ -12,7 +12,7 @@ _any = msgspec.json.Decoder(msgspec.Raw)
 
 
 def entity_id(key: bytes) -> str:
-    """The primary key as text: `7`, or `7:A\\:1` for a composite one (values joined in key order).
+    r"""The primary key as text: `7`, or `7:A\:1` for a composite one (values joined in key order).
 
     Raises:
         RecordError: the key is not JSON, or holds nothing.

@@ -100,9 +100,7 @@ def flattened(fields: dict[str, msgspec.Raw], topic_schema: str, topic_table: st
         time=micros if micros is not None else millis * 1000 if millis is not None else None,
         lsn=_first_integer(fields, added, "__source_lsn", "__lsn") if streamed else None,
         txid=_first_integer(fields, added, "__source_txid", "__txid") if streamed else None,
-        sequence=_text(fields, added.get("__source_sequence", added.get("__sequence", "")))
-        if streamed
-        else None,
+        sequence=_text(fields, added.get("__source_sequence", added.get("__sequence", ""))) if streamed else None,
     )
 
 

@@ -16,7 +16,7 @@ _BASE64_BEGINNING = PLACEHOLDER_BASE64[:16]  # ten times as fast to look for as 
 _VALUES = frozenset({b'"' + PLACEHOLDER + b'"', b'"' + PLACEHOLDER_BASE64 + b'"'})
 
 _CONTROLS = bytes(range(32))
-_CONTROLS_TO_SPACES = bytes(32 if code < 32 else code for code in range(256))
+_CONTROLS_TO_SPACES = bytes(max(code, 32) for code in range(256))
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 

@@ -59,17 +59,11 @@ def server_findings(server: Server, wish: Wish) -> list[Finding]:
         findings.append(Finding(ok=False, subject="server", text=reason))
     again = "run `python -m msr_stream source prepare`"
     if server.publication is None:
-        findings.append(
-            Finding(ok=False, subject="publication", text=f"{wish.publication} does not exist: {again}")
-        )
+        findings.append(Finding(ok=False, subject="publication", text=f"{wish.publication} does not exist: {again}"))
     elif server.publication == "ours":
         findings.append(Finding(ok=True, subject="publication", text=wish.publication))
     covered = server.triggers == 2 and server.stamp == f"MSR capture {fingerprint()}"
-    text = (
-        "cover tables created later"
-        if covered
-        else f"are missing, switched off or of another version: {again}"
-    )
+    text = "cover tables created later" if covered else f"are missing, switched off or of another version: {again}"
     findings.append(Finding(covered, "event triggers", text))
     return findings
 
@@ -93,9 +87,7 @@ def gap_findings(gaps: Iterable[Step]) -> list[Finding]:
 
 def remark_findings(remarks: Iterable[Remark]) -> list[Finding]:
     """What no statement of ours mends."""
-    return [
-        Finding(not remark.wrong, remark.subject, remark.text, note=not remark.wrong) for remark in remarks
-    ]
+    return [Finding(not remark.wrong, remark.subject, remark.text, note=not remark.wrong) for remark in remarks]
 
 
 def slot_findings(slots: Sequence[SlotState], keep_size: str) -> list[Finding]:
@@ -110,15 +102,11 @@ def slot_findings(slots: Sequence[SlotState], keep_size: str) -> list[Finding]:
         reader = "read" if slot.active else "not read"
         text = f"{slot.wal_status}, {reader}, {slot.lag_bytes or 0:,} bytes behind"
         behind = slot.lag_bytes is not None and slot.lag_bytes > MUCH_LAG
-        advice = slot.advice or (
-            "the capture does not keep up, or waits for a long transaction" if behind else None
-        )
+        advice = slot.advice or ("the capture does not keep up, or waits for a long transaction" if behind else None)
         findings.append(Finding(advice is None, f"slot {slot.name}", f"{text}: {advice}" if advice else text))
     if not slots:
         findings.append(
-            Finding(
-                ok=True, subject="slot", text="none yet: the connector makes it when it starts", note=True
-            )
+            Finding(ok=True, subject="slot", text="none yet: the connector makes it when it starts", note=True)
         )
     if keep_size == "-1":
         text = "no limit: while the connector stands still, the log grows until the disk is full"

@@ -13,9 +13,7 @@ from msr_stream.source.prepare import Plan, Step, Wish, needs_superuser, refusal
 from msr_stream.source.survey import Remark, carry_out, connected, make_plan, read_remarks, read_server
 
 _dsn = click.option("--dsn", required=True, envvar="SOURCE_DSN", help="The source database, as a libpq URI.")
-_publication = click.option(
-    "--publication", default="msr_publication", show_default=True, help="Its publication."
-)
+_publication = click.option("--publication", default="msr_publication", show_default=True, help="Its publication.")
 
 
 @click.group()
@@ -29,9 +27,7 @@ def source() -> None:
 @click.option("--capture-role", help="The connector's user: is granted what it needs.")
 @click.option("--schema", "schemas", multiple=True, help="Capture these only; else all, also later ones.")
 @click.option("--dry-run", is_flag=True, help="Show the SQL and change nothing.")
-def prepare(
-    dsn: str, publication: str, capture_role: str | None, schemas: tuple[str, ...], dry_run: bool
-) -> None:
+def prepare(dsn: str, publication: str, capture_role: str | None, schemas: tuple[str, ...], dry_run: bool) -> None:
     """Have every table captured, also those created later; can be repeated at any time."""
     wish = Wish(publication, capture_role, tuple(sorted(set(schemas))) or None)
     try:

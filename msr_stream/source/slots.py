@@ -43,9 +43,7 @@ class SlotState:
         if self.wal_status == "missing":
             return "there is no such slot: the connector makes it when it starts"
         if not self.active:
-            return (
-                "nobody reads it while the source keeps its log for it: start the connector, or drop the slot"
-            )
+            return "nobody reads it while the source keeps its log for it: start the connector, or drop the slot"
         return None
 
 

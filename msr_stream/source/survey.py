@@ -41,9 +41,7 @@ async def connected(dsn: str) -> AsyncIterator[Any]:
     try:
         connection = await asyncpg.connect(dsn, timeout=10, server_settings=settings)
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise SourceError(
-            f"The source database cannot be reached: {error or type(error).__name__}"
-        ) from error
+        raise SourceError(f"The source database cannot be reached: {error or type(error).__name__}") from error
     try:
         yield connection
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

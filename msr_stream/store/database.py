@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -16,7 +16,7 @@ from msr_stream.settings import Settings
 
 log = logs.get(__name__)
 T = TypeVar("T")
-Connection = asyncpg.Connection
+Connection: TypeAlias = Any  # asyncpg is untyped
 
 #: Errors that a retry can mend: the database is away, restarting, busy, or has ended this connection.
 PASSING = (
@@ -88,7 +88,7 @@ class Database:
         for pool in (self._recording, self._replaying):
             try:
                 await asyncio.wait_for(pool.close(), 5)
-            except (TimeoutError, asyncio.TimeoutError):
+            except TimeoutError:
                 pool.terminate()
 
     @asynccontextmanager

@@ -82,9 +82,7 @@ class History:
             return {}
         tables, entities = zip(*needs, strict=True)
         async with self._database.recording() as connection:
-            found = await connection.fetch(
-                _sql["recall"], shard_id, tables, entities, list(needs.values())
-            )
+            found = await connection.fetch(_sql["recall"], shard_id, tables, entities, list(needs.values()))
         return {
             (row["table_name"], row["entity_id"]): Recalled(
                 row["op"],
@@ -151,7 +149,7 @@ class History:
         """Dead letters whose copy has not been sent yet, at most a hundred."""
         async with self._database.recording() as connection:
             found = await connection.fetch(_sql["unpublished_dead_letters"], shard_id)
-        return [Letter(*tuple(row)[:7], _headers_from(row["record_headers"])) for row in found]
+        return [Letter(**{**dict(row), "record_headers": _headers_from(row["record_headers"])}) for row in found]
 
     async def mark_published(self, letters: Sequence[Letter]) -> None:
         """Their copies were sent."""
@@ -201,9 +199,7 @@ class History:
     async def _write(connection: Connection, batch: Batch, built: Sequence[bytes]) -> None:
         shard_id = batch.after.shard_id
         if batch.events:
-            await connection.copy_to_table(
-                "cdc_event", source=_copy_data(built), columns=rows.COLUMNS, format="binary"
-            )
+            await connection.copy_to_table("cdc_event", source=_copy_data(built), columns=rows.COLUMNS, format="binary")
             keys = list(batch.activity)
             await connection.execute(
                 _sql["add_activity"], shard_id, *map(list, zip(*keys, strict=True)), list(batch.activity.values())

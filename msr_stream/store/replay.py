@@ -76,9 +76,7 @@ class Snapshot:
 class Replay:
     """Opens snapshots, so many at a time."""
 
-    def __init__(
-        self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now) -> None:
         self._database, self._clock = database, clock
         self._turns = asyncio.Semaphore(settings.replay_concurrency)
         self._patience = settings.replay_patience
@@ -102,17 +100,19 @@ class Replay:
         """
         try:
             await asyncio.wait_for(self._turns.acquire(), self._patience)
-        except (TimeoutError, asyncio.TimeoutError) as error:
+        except TimeoutError as error:
             raise Unavailable("too many replays at a time", headers={"Retry-After": "2"}) from error
         try:
             async with self._connected() as connection:
                 await self._wait_settled(connection, until)
-                async with self._history_held(connection) as epoch:
-                    async with connection.transaction(isolation="repeatable_read", readonly=True):
-                        found = await self._begin(connection, epoch, tenant)
-                        if found is not None:
-                            yield found
-                            return
+                async with (
+                    self._history_held(connection) as epoch,
+                    connection.transaction(isolation="repeatable_read", readonly=True),
+                ):
+                    found = await self._begin(connection, epoch, tenant)
+                    if found is not None:
+                        yield found
+                        return
                 raise Unavailable("the history is being changed", headers={"Retry-After": "1"})
         finally:
             self._turns.release()

@@ -13,6 +13,14 @@ CREATE TABLE IF NOT EXISTS msr_capture.capture (
     schemas name[]      -- null: every schema but the system's
 )
 
+-- name: read_schema
+-- Whoever runs `source check` may see what is covered; it is no secret
+GRANT USAGE ON SCHEMA msr_capture TO PUBLIC
+
+-- name: read_table
+-- Whoever runs `source check` may see what is covered; it is no secret
+GRANT SELECT ON msr_capture.capture TO PUBLIC
+
 -- name: drop_gaps
 -- The function below may have had another shape
 DROP FUNCTION IF EXISTS msr_capture.gaps(name, name, name[])

@@ -135,9 +135,7 @@ class Incidents:
             "photo": random.randbytes(random.randint(200, 3000)),
             "opened_at": self._time(second),
         }
-        yield Insert(
-            "ops.incident", {"incident_id": incident.number}, {**values, **self._log(incident, second)}
-        )
+        yield Insert("ops.incident", {"incident_id": incident.number}, {**values, **self._log(incident, second)})
 
     def _happen(self, incident: Incident, second: float) -> Iterator[Change]:
         random = self._random

@@ -41,9 +41,7 @@ class Story:
         self._next_craft = 0
         self._due = 0.0  # moves that the rate allows, and that have not happened yet
         self._plot = 1  # the number of the next one
-        self._plotted: list[
-            tuple[float, int]
-        ] = []  # batches not purged yet: when, and the number after its last
+        self._plotted: list[tuple[float, int]] = []  # batches not purged yet: when, and the number after its last
         self._purged = 1
         self._credit = 0.0  # rows that the rate asks for, and nothing has used yet
         self.traffic = Traffic(self._random, start)
@@ -133,9 +131,7 @@ class Story:
             "wind_kn": round(random.gammavariate(4, 2), 1),
             "rain_mm": round(random.expovariate(2), 2),
             "gusts": [round(random.gammavariate(5, 2), 1) for _ in range(4)],
-            "readings": json.dumps(
-                {"qnh": random.randint(1004, 1014), "temperature": round(random.gauss(29, 2), 1)}
-            ),
+            "readings": json.dumps({"qnh": random.randint(1004, 1014), "temperature": round(random.gauss(29, 2), 1)}),
             "observed_at": self._time(),
         }
 

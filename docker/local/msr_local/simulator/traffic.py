@@ -125,9 +125,7 @@ class Traffic:
 
     def _flight(self, number: int, second: float) -> tuple[Craft, Insert]:
         random, serial = self._random, self._next()
-        ways = random.choices(
-            (routes.DEPARTURES, routes.ARRIVALS, routes.SELETAR, routes.OVERFLIGHTS), (5, 5, 2, 2)
-        )[0]
+        ways = random.choices((routes.DEPARTURES, routes.ARRIVALS, routes.SELETAR, routes.OVERFLIGHTS), (5, 5, 2, 2))[0]
         track = random.choice(ways)
         callsign = f"{random.choice(AIRLINES)}{random.randint(10, 999)}"
         if ways is routes.SELETAR:
@@ -139,9 +137,7 @@ class Traffic:
             "aircraft_type": random.choice(TYPES),
             "squawk": f"{random.randrange(8**4):04o}",
             "route": [track.name, *random.sample(PORTS, 2)],
-            "details": json.dumps(
-                {"souls": random.randint(2, 400), "fuel": {"kg": random.randint(900, 90000)}}
-            ),
+            "details": json.dumps({"souls": random.randint(2, 400), "fuel": {"kg": random.randint(900, 90000)}}),
         }
         return Craft(number, "air.flight", key, track, second), Insert("air.flight", key, values)
 
@@ -152,9 +148,7 @@ class Traffic:
             track, returns = random.choice(routes.FERRIES), True
         elif kind == "anchored":
             place = random.choice(routes.ANCHORAGES)
-            where = place._replace(
-                lon=place.lon + random.gauss(0, 0.012), lat=place.lat + random.gauss(0, 0.008)
-            )
+            where = place._replace(lon=place.lon + random.gauss(0, 0.012), lat=place.lat + random.gauss(0, 0.008))
             track, returns = circle("at anchor", where, random.uniform(40, 120)), True
         else:
             track, returns = random.choice(routes.LANES).beside(random.gauss(0, 350)), False

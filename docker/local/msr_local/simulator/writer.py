@@ -41,9 +41,7 @@ def rewind(connection: Connection, initial: Sequence[Insert]) -> None:
         for table, inserts in groupby(initial, lambda insert: insert.table):
             keys = [insert.key for insert in inserts]
             column = next(iter(keys[0]))
-            query = sql.SQL("DELETE FROM {} WHERE {} <> ALL (%s)").format(
-                _name(table), sql.Identifier(column)
-            )
+            query = sql.SQL("DELETE FROM {} WHERE {} <> ALL (%s)").format(_name(table), sql.Identifier(column))
             connection.execute(query, [[key[column] for key in keys]])
         _write(connection, initial)
 
@@ -87,9 +85,7 @@ def _statement(change: Insert | Update | Delete | Purge | Batch) -> sql.Composed
             _names(names),
             sql.SQL(", ").join([sql.Placeholder()] * len(names)),
             _names(change.key),
-            sql.SQL(", ").join(
-                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in change.values
-            ),
+            sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in change.values),
         )
     where = _assignments(change.key, " AND ")
     if isinstance(change, Update):
