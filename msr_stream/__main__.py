@@ -7,6 +7,7 @@ import sys
 import click
 
 from msr_stream.errors import MsrError
+from msr_stream.settings import Settings
 from msr_stream.source.cli import source
 
 
@@ -16,6 +17,14 @@ def cli() -> None:
 
 
 cli.add_command(source)
+
+
+@cli.command()
+def settings() -> None:
+    """Every setting of a worker: its variable, its default, what it does."""
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
+        click.echo(f"{name.upper():28} {default:24} {field.description}")
 
 
 def main() -> None:

@@ -141,18 +141,22 @@ class Recorder:
         """Send the copies of dead letters not sent yet; what fails is tried again when the shard is opened."""
         try:
             while letters := await self.history.unpublished(shard_id):
-                for letter in letters:
-                    log.warning("dead letter", shard=str(shard), offset=letter.record_offset, code=letter.code,
-                                reason=letter.reason)  # fmt: skip
-                    await self._feed.send(
-                        self._settings.dead_letter_topic,
-                        letter.record_key,
-                        letter.record_value,
-                        _headers(shard, letter),
-                    )
+                log.warning(
+                    "records could not be recorded: dead letters",
+                    shard=str(shard),
+                    letters=len(letters),
+                    first_offset=letters[0].record_offset,
+                    code=letters[0].code,
+                    reason=letters[0].reason,
+                )
+                await asyncio.gather(*(self._publish(shard, letter) for letter in letters))
                 await self.history.mark_published(letters)
         except Exception as error:
             log.warning("dead letters not published", shard=str(shard), error=repr(error))
+
+    async def _publish(self, shard: Shard, letter: Letter) -> None:
+        headers = _headers(shard, letter)
+        await self._feed.send(self._settings.dead_letter_topic, letter.record_key, letter.record_value, headers)
 
 
 def _headers(shard: Shard, letter: Letter) -> list[tuple[str, bytes]]:

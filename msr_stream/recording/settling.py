@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from msr_stream import instants, logs
 from msr_stream.instants import SECOND
 from msr_stream.recording.feed import Feed
-from msr_stream.recording.progress import Shard
+from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.shard import ShardRecorder
 from msr_stream.records.decode import Decoder
@@ -17,6 +17,9 @@ from msr_stream.settings import Settings
 from msr_stream.store.settled import Settled
 
 log = logs.get(__name__)
+
+#: Settled instants are raised by at least this, microseconds.
+_STEP = SECOND // 4
 
 
 class Settler:
@@ -52,14 +55,19 @@ class Settler:
             await self._look()
             self._markers = markers
         asked_at = self._clock()
-        ends = await self._feed.ends(owned)
+        instants_wanted = {
+            shard: instant
+            for shard, recorder in owned.items()
+            if _is_behind(recorder.progress, instant := self._instant(shard, markers, asked_at))
+        }
+        if not instants_wanted:
+            return
+        ends = await self._feed.ends(instants_wanted)
         ready: dict[Shard, int] = {}
-        for shard, recorder in owned.items():
-            instant = self._instant(shard, markers, asked_at)
+        for shard, instant in instants_wanted.items():
+            recorder = owned[shard]
             progress = recorder.progress
-            if progress is None or (progress.settled_until is not None and progress.settled_until >= instant):
-                continue
-            if recorder.idle and progress.next_offset >= ends[shard]:
+            if progress is not None and recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
             else:
                 recorder.deriver.settle_target = (ends[shard], instant)
@@ -94,6 +102,13 @@ class Settler:
                 recorder = locked[shard_id][0]
                 if recorder.progress is not None:
                     recorder.settled(version, settled_until)
+
+
+def _is_behind(progress: Progress | None, instant: int) -> bool:
+    """Whether it is worth a write to settle a shard up to an instant."""
+    if progress is None:
+        return False
+    return progress.settled_until is None or instant >= progress.settled_until + _STEP
 
 
 async def every(seconds: float, what: str, work: Callable[[], object], stopping: asyncio.Event) -> None:

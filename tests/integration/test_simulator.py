@@ -93,7 +93,7 @@ def test_setting_up_twice_changes_nothing(dsn: str) -> None:
 
 
 def test_the_database_says_what_the_story_says(dsn: str) -> None:
-    """Also when every tick is written twice, as after a commit whose answer was lost; then told again from the start."""
+    """Also when every tick is written twice, as after a commit whose answer was lost; then told from the start."""
     for twice in (False, True):
         story = Story(5, START, 600)
         initial = story.initial()

@@ -138,7 +138,7 @@ def _show(options: Options) -> None:
     say(f'    curl -s -H "Authorization: Bearer $(cat {tokens}/alice)" {api}/replay/state | head -c 600')
     say("  and as it was at a moment:")
     say(f'    curl -s -H "Authorization: Bearer $(cat {tokens}/alice)" \\')
-    say(f"      \"{api}/replay/state?timestamp=$(date -u -d '20 seconds ago' +%FT%TZ)\" | head -c 600")
+    say(f"      \"{api}/replay/state?timestamp=$(date -u -d '10 seconds ago' +%FT%TZ)\" | head -c 600")
     say()
 
 

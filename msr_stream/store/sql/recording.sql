@@ -29,13 +29,14 @@ SELECT shard_id, version, flushed_offset, record_offset, record_timestamp, recor
 FROM shard WHERE topic = $1 AND partition = $2
 
 -- name: write_progress
--- Lock the shard and compare the version; no row: another worker has moved it.
+-- Lock the shard and compare the version; no row: another worker has moved it. Caught up, it lives again.
 UPDATE shard SET
     version = version + 1, flushed_offset = $3, record_offset = $4, record_timestamp = $5, record_hash = $6,
     last_position = $7, last_effective = $8, newest_source_time = $9, settled_until = $10,
     last_commit_lsn = $11, last_lsn = $12, events = events + $13, copies = copies + $14,
     dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
-    events_since_keyframe = events_since_keyframe + $13
+    events_since_keyframe = events_since_keyframe + $13,
+    live = live OR coalesce($10 >= (SELECT min(o.settled_until) FROM shard o WHERE o.live AND o.stopped IS NULL), false)
 WHERE shard_id = $1 AND version = $2
 RETURNING version
 
