@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
-from aiokafka.errors import ConsumerStoppedError
-from aiokafka.structs import TopicPartition
+from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
@@ -71,6 +72,21 @@ class RunThread(driver.AIOKafkaConsumerThread):
         consumer = self._ensure_consumer()
         others = [tp for tp in consumer.assignment() if not self.consumer.is_cdc(tp.topic)]
         return await consumer.seek_to_committed(*others) if others else {}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell the broker how far we are; Faust's own would end the worker when a rebalance comes between."""
+        consumer = self._ensure_consumer()
+        assigned = consumer.assignment()
+        ours = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned}
+        if not ours:
+            return False
+        try:
+            await consumer.commit(ours)
+        except (CommitFailedError, IllegalStateError) as error:
+            self.log.info("offsets not committed, the group is changing: %r", error)
+            return False
+        self.tp_last_committed_at.update(dict.fromkeys(ours, monotonic()))
+        return True
 
     async def _fetch_records(
         self,
