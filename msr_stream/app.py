@@ -14,8 +14,9 @@ from faust.web.base import BlueprintManager
 
 from msr_stream import logs, settings
 from msr_stream.errors import SettingsError
+from msr_stream.kafka_feed import KafkaFeed
 from msr_stream.runtime import Runtime
-from msr_stream.transport import KafkaFeed, Transport
+from msr_stream.transport import Transport
 
 log = logs.get(__name__)
 

@@ -83,8 +83,9 @@ def envelopes(case: Case, count: int, seed: int = 7) -> list[tuple[bytes, bytes]
         bare = {"id": entity, "tenant_id": None, "note": None, "body": None}
         lsn = 1_000_000 + number * 64
         source = {
-            "version": "3.6.1.Final", "connector": "postgresql", "name": "bench", "ts_ms": (started + number * 10) // 1000,
-            "snapshot": "false", "db": "source", "sequence": json.dumps([str(lsn - 32), str(lsn)]),
+            "version": "3.6.1.Final", "connector": "postgresql", "name": "bench",
+            "ts_ms": (started + number * 10) // 1000, "snapshot": "false",
+            "db": "source", "sequence": json.dumps([str(lsn - 32), str(lsn)]),
             "ts_us": started + number * 10, "schema": "bench", "table": "entity", "txId": 700 + number, "lsn": lsn,
         }  # fmt: skip
         value = {
@@ -185,18 +186,28 @@ def run(case: Case, events: int) -> Result:
 
 def table(results: list[Result]) -> str:
     """The results as a Markdown table, with the machine and the day."""
+    machine = f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; "
-        "broker, database and worker share them.",
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine}; broker, database and worker share them.",
         "",
         "| case | events | recorded, events/s | raw COPY, rows/s | ratio | peak memory, MB | CPU s per million |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {r.case} | {r.events:,} | {r.rate:,.0f} | {r.raw_rate:,.0f} | {r.rate / r.raw_rate:.2f} | {r.memory:.0f} | {r.cpu:.0f} |"
-        for r in results
-    ]
+    lines += [_line(result) for result in results]
     return "\n".join(lines)
+
+
+def _line(result: Result) -> str:
+    cells = [
+        result.case,
+        f"{result.events:,}",
+        f"{result.rate:,.0f}",
+        f"{result.raw_rate:,.0f}",
+        f"{result.rate / result.raw_rate:.2f}",
+        f"{result.memory:.0f}",
+        f"{result.cpu:.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import jwt
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
