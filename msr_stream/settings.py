@@ -163,7 +163,7 @@ def load() -> Settings:
         SettingsError: a setting is missing or wrong; its message is one line.
     """
     try:
-        return Settings()  # type: ignore[call-arg]  # pydantic-settings fills it from the environment
+        return Settings()
     except ValidationError as error:
         raise SettingsError(explain(error)) from error
 

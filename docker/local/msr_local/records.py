@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from msr_local.waiting import wait_until
 
