@@ -8,23 +8,33 @@ from pathlib import Path
 
 import pytest
 from msr_local.ports import Ports
-from msr_local.postgres import Postgres
+from msr_local.postgres import Postgres, find_binaries
 
 from msr_stream.settings import Settings
 
 _schemas = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL server from the wheel, with the databases `source` and `history`."""
-    server = Postgres(tmp_path_factory.mktemp("postgres"), Ports.unused().postgres)
+def servers() -> list[Path]:
+    """The folders of binaries of every PostgreSQL server found, the wheel's first."""
+    return [find_binaries(), *sorted(path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres"))]
+
+
+def run_postgres(folder: Path, binaries: Path | None = None) -> Iterator[Postgres]:
+    """Run a server with the databases `source` and `history` until the fixture that yields from this is done."""
+    server = Postgres(folder, Ports.unused().postgres, binaries=binaries)
     server.start()
     try:
         server.wait_ready()
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """The PostgreSQL server from the wheel."""
+    yield from run_postgres(tmp_path_factory.mktemp("postgres"))
 
 
 @pytest.fixture

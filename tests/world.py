@@ -51,7 +51,7 @@ class World:
         self.number += 1
         name, schema, table = shard.topic.split(".")
         moment = time.time_ns() // 1000
-        block = {
+        block: dict[str, Any] = {
             "name": name, "schema": schema, "table": table, "snapshot": "false", "ts_us": moment,
             "lsn": self.number, "txId": self.number, "sequence": json.dumps([str(self.number - 1), str(self.number)]),
         } | source  # fmt: skip

@@ -28,9 +28,13 @@ class Postgres(Service):
 
     stop_signal = SIGINT  # "fast": SIGTERM would wait for every client, for ever with Debezium
 
-    def __init__(self, root: Path, port: int, halt: threading.Event | None = None) -> None:
+    def __init__(
+        self, root: Path, port: int, halt: threading.Event | None = None, *, binaries: Path | None = None
+    ) -> None:
+        """Describe a server; `binaries` is the folder with its programs, found when not given."""
         super().__init__("postgres", root, halt)
         self.port = port
+        self._chosen = binaries
         self.data = self.home / "data"
         self._account: Account | None = None
         self._binaries = Path()
@@ -41,7 +45,7 @@ class Postgres(Service):
 
     def prepare(self) -> None:
         """Create the data folder the first time, and remove a lock file that nobody holds."""
-        self._binaries = find_binaries()
+        self._binaries = self._chosen or find_binaries()
         account = account_for(self.home, self._binaries)
         self._account, self._binaries = account, account.binaries
         if not (self.data / "PG_VERSION").exists():
