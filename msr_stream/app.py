@@ -5,6 +5,7 @@ It knows neither agents nor views by name: Faust's discovery imports their packa
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from typing import Any
 
@@ -60,6 +61,9 @@ class MsrApp(faust.App):
     async def on_first_start(self) -> None:
         """Put the worker together, and begin what it does beside its streams."""
         await super().on_first_start()
+        # Runs are many small objects that live for a moment: collecting garbage less often is a tenth of the CPU.
+        gc.freeze()
+        gc.set_threshold(10_000, 10, 10)
         logs.configure(self.msr.log_level, self.msr.log_format)
         self.runtime = Runtime(self.msr, KafkaFeed(self), self.crash)
         self.add_future(self.runtime.prepare())

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     dead_letter_topic: str = Field("msr.dead_letter", description="topic with a copy of each dead letter")
     signal_topic: str = Field("msr.debezium_adhoc_snapshots", description="topic that asks Debezium for a snapshot")
-    fetch_max_bytes: int = Field(2 << 20, ge=1 << 16, description="bytes fetched from one partition at a time")
+    fetch_max_bytes: int = Field(5 << 18, ge=1 << 16, description="bytes fetched from one partition at a time")
     message_max_bytes: int = Field(32 << 20, ge=1 << 20, description="largest record that is read or written")
     session_timeout: Seconds = Field(900.0, description="a session not seen for this turns INACTIVE (15m)")
     group_session_timeout: Seconds = Field(10.0, description="a worker not heard of for this loses its shards")

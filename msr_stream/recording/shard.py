@@ -112,14 +112,11 @@ class ShardRecorder:
     async def _record_runs(self) -> None:
         while True:
             delivery = await self._next_delivery()
-            try:
-                records = self._check(delivery.run)
-                decoded = await self.deriver.decode(records)
-                async with self.lock:
-                    await self._end_flush()
-                    await self._record(decoded, records, delivery)
-            finally:
-                self._opener.feed.release(delivery.session)
+            records = self._check(delivery.run)
+            decoded = await self.deriver.decode(records)
+            async with self.lock:
+                await self._end_flush()
+                await self._record(decoded, records, delivery)
 
     async def _next_delivery(self) -> Delivery:
         """The next run; a flush that ends before it comes is seen to at once."""
@@ -160,9 +157,14 @@ class ShardRecorder:
         self.progress = await self._flushing
         self._flushing = None
         if self._delivered is not None:
-            self._delivered.acknowledge()
-            self._delivered = None
+            delivered, self._delivered = self._delivered, None
+            self._done_with(delivered)
             faults.reach("after-ack")
+
+    def _done_with(self, delivery: Delivery) -> None:
+        """It is in the database: the broker may know, and the next one may come."""
+        delivery.acknowledge()
+        self._opener.feed.release(delivery.session)
 
     async def _record(self, decoded: Sequence[Decoded], records: Sequence[Any], delivery: Delivery) -> None:
         """Record a run: what comes before a change that must wait in a transaction of its own."""
@@ -179,7 +181,7 @@ class ShardRecorder:
             await self._begin_flush(decoded, records, delivery.run.next_offset, old_states)
             self._delivered = delivery
         else:
-            delivery.acknowledge()
+            self._done_with(delivery)
 
     async def _begin_flush(
         self,

@@ -42,7 +42,7 @@ def _values(key: bytes) -> list[str]:
     if not key.lstrip().startswith(b"{"):
         return [value_text(_any.decode(key))]
     fields = _fields.decode(key)
-    if fields.keys() == {"schema", "payload"}:
+    if len(fields) == 2 and "schema" in fields and "payload" in fields:
         return _values(bytes(fields["payload"]))
     return [value_text(value) for value in fields.values()]
 
