@@ -65,7 +65,7 @@ class MsrApp(faust.App):
         gc.freeze()
         gc.set_threshold(10_000, 10, 10)
         logs.configure(self.msr.log_level, self.msr.log_format)
-        self.runtime = Runtime(self.msr, KafkaFeed(self), self.crash)
+        self.runtime = Runtime(self.msr, KafkaFeed(self, self.msr.kafka_brokers), self.crash)
         self.add_future(self.runtime.prepare())
         self.add_future(self.runtime.keep_up(self._admin, self._on_topics))
 
@@ -104,6 +104,7 @@ def build(msr: settings.Settings) -> MsrApp:
         broker_session_timeout=session,
         broker_heartbeat_interval=session / 5,
         broker_rebalance_timeout=session * 2,
+        broker_request_timeout=session * 2,
         broker_commit_interval=1.0,
         consumer_max_fetch_size=msr.fetch_max_bytes,
         consumer_metadata_max_age_ms=3000,

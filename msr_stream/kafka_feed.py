@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from faust.types import TP
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
+from msr_stream import logs
 from msr_stream.recording.feed import Session
 from msr_stream.recording.progress import Shard
 
+log = logs.get(__name__)
+
+#: Longest wait for the ends of the logs before the broker is asked anew, ms.
+_PATIENCE_MS = 5000
+
 
 class KafkaFeed:
-    """`recording.feed.Feed` on the Faust application's consumer and producer."""
+    """`recording.feed.Feed` on the Faust application's consumer and producer.
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    The ends of the logs are asked for over a connection of their own: in Faust's consumer thread they would wait
+    for fetches, and seeks would wait for them.
+    """
+
+    def __init__(self, app: Any, brokers: Sequence[str]) -> None:
+        self._app, self._brokers = app, list(brokers)
+        self._asker: AIOKafkaConsumer | None = None
+        self._asking = asyncio.Lock()
 
     async def seek(self, shard: Shard, offset: int) -> Session:
         """Read the shard from this offset on."""
@@ -28,13 +42,37 @@ class KafkaFeed:
 
     async def beginnings(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
         """The first offset of each log."""
-        offsets = await self._app.consumer.earliest_offsets(*(TP(*shard) for shard in shards))
-        return {Shard(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        return await self._offsets("beginning_offsets", shards)
 
     async def ends(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
         """The offset after the last of each log."""
-        offsets = await self._app.consumer.highwaters(*(TP(*shard) for shard in shards))
-        return {Shard(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        return await self._offsets("end_offsets", shards)
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        if self._asker is not None:
+            asker, self._asker = self._asker, None
+            await asker.stop()
+
+    async def _offsets(self, what: str, shards: Iterable[Shard]) -> Mapping[Shard, int]:
+        """Ask until the broker answers."""
+        wanted = [TopicPartition(*shard) for shard in shards]
+        while True:
+            try:
+                async with self._asking:
+                    offsets = await getattr(await self._connected(), what)(wanted)
+                return {Shard(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("the broker does not tell offsets, asking again", what=what, error=repr(error))
+                await self.close()
+            await asyncio.sleep(0.5)
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._asker is None:
+            asker = AIOKafkaConsumer(bootstrap_servers=self._brokers, request_timeout_ms=_PATIENCE_MS)
+            await asker.start()
+            self._asker = asker
+        return self._asker
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]

@@ -36,8 +36,10 @@ def configure(level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("aiokafka", "faust", "mode", "asyncio"):
+    for chatty in ("faust", "mode", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
+    # A dozen lines a second while the broker is away; discovery says it once every two.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

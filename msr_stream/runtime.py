@@ -37,6 +37,7 @@ class Runtime:
         self.settings = settings
         self.prepared = asyncio.Event()
         self.stopping = asyncio.Event()
+        self.feed = feed
         self.database = Database(settings)
         self.recorder = Recorder(settings, self.database, feed, on_crash)
         self.settled = Settled(self.database)
@@ -78,6 +79,7 @@ class Runtime:
         """Give up what is owned and leave the database."""
         self.stopping.set()
         await self.recorder.revoke(list(self.recorder.shards))
+        await self.feed.close()
         await self.database.close()
 
     async def check_database(self) -> str:

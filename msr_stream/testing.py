@@ -135,6 +135,9 @@ class MemoryFeed:
         """Write a record to another topic."""
         self.broker.sent.append((topic, key, value, headers))
 
+    async def close(self) -> None:
+        """Nothing to leave."""
+
     def wake(self) -> None:
         """Look again: something was written to the broker."""
         self._changed.set()

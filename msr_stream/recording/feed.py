@@ -64,3 +64,7 @@ class Feed(Protocol):
     ) -> None:
         """Write a record and wait until the broker has it."""
         ...
+
+    async def close(self) -> None:
+        """Leave the broker."""
+        ...

@@ -74,9 +74,11 @@ class Recorder:
         tasks = [self._tasks.pop(shard) for shard in given_up]
         for shard in given_up:
             del self.shards[shard]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        running = set(tasks)
+        while running:
+            for task in running:
+                task.cancel()  # again and again: `asyncio.wait_for` of Python 3.11 may swallow one (bpo-42130)
+            _, running = await asyncio.wait(running, timeout=0.5)
 
     def take(self, delivery: Delivery) -> None:
         """Hand a run to its shard's recorder; what nobody here owns is dropped, its owner reads it."""

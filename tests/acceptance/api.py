@@ -1,0 +1,101 @@
+"""The API as one person sees it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from msr_local.waiting import wait_until
+
+
+class Answer(NamedTuple):
+    """One answer, its header names in small letters."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body decoded."""
+        return json.loads(self.body)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The events of a whole answer."""
+        assert self.status == 200, self.body[:500]
+        rows: list[dict[str, Any]] = self.json["data"]
+        return rows
+
+    @property
+    def settled_until(self) -> datetime:
+        """How far the past is settled."""
+        return datetime.fromisoformat(self.headers["x-settled-until"])
+
+
+def text(moment: datetime) -> str:
+    """An instant as requests name it."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class Api:
+    """One worker, asked with one token."""
+
+    def __init__(self, port: int, token: str | None = None) -> None:
+        self.port, self.token = port, token
+
+    def get(self, path: str, headers: dict[str, str] | None = None, **query: object) -> Answer:
+        """Ask; status 0 while nobody listens."""
+        sent = dict(headers or {})
+        if self.token is not None:
+            sent["Authorization"] = f"Bearer {self.token}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), headers=sent)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        except (OSError, http.client.HTTPException):
+            return Answer(0, {}, b"")
+        finally:
+            connection.close()
+
+    def state(self, at: datetime | None = None) -> Answer:
+        """The state at an instant."""
+        return self.get("/replay/state", **({"timestamp": text(at)} if at is not None else {}))
+
+    def events(self, start: datetime, end: datetime) -> Answer:
+        """The events of a window."""
+        return self.get("/replay/events", start=text(start), end=text(end))
+
+    def settled(self) -> datetime | None:
+        """How far the past is settled now, if that is answered."""
+        answer = self.get("/replay/events", start=(now := text(datetime.now(UTC))), end=now)
+        found = answer.headers.get("x-settled-until")
+        if found is None and answer.status == 503:
+            found = next((one.get("settled_until") for one in answer.json.get("details") or []), None)
+        return datetime.fromisoformat(found) if found else None
+
+    def wait_settled(self, moment: datetime, limit: float = 60) -> None:
+        """Wait until an instant is settled."""
+        wait_until(
+            lambda: (settled := self.settled()) is not None and settled >= moment,
+            limit,
+            f"settled up to {moment}",
+            every=0.2,
+        )
+
+
+def fold(rows: list[dict[str, Any]], events: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """A state and later events make the later state."""
+    world = {(row["table_name"], row["entity_id"]): row for row in rows}
+    for event in events:
+        key = event["table_name"], event["entity_id"]
+        if event["op"] == "d":
+            world.pop(key, None)
+        else:
+            world[key] = event
+    return world

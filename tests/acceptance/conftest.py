@@ -1,0 +1,95 @@
+"""The whole stack, and a history database on a server of its own that may be restarted while the source goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from msr_local.ports import Ports
+from msr_local.postgres import Postgres
+from msr_local.programs import Worker
+from msr_local.stack import Stack
+
+from tests.acceptance.api import Api
+from tests.acceptance.verifier import Verifier
+from tests.acceptance.workload import Workload, create_tables
+
+
+@dataclass
+class Scene:
+    """What an acceptance test acts in.
+
+    Attributes:
+        stack: the services.
+        history: the server of the history database.
+        workload: the application.
+        verifier: compares the two databases.
+        tell: writes a line past pytest's capture.
+    """
+
+    stack: Stack
+    history: Postgres
+    workload: Workload
+    verifier: Verifier
+    tell: Callable[[str], None]
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """The four people's tokens."""
+        return self.stack.tokens.ensure()
+
+    @property
+    def history_dsn(self) -> str:
+        """The database that the recording lies in."""
+        return self.history.dsn("history", "aoh_msr_user")
+
+    @property
+    def app_dsn(self) -> str:
+        """The source as the application sees it."""
+        return self.stack.postgres.dsn("source", "app")
+
+    @property
+    def worker(self) -> Worker:
+        """The first worker."""
+        return self.stack.workers[0]
+
+    def api(self, person: str | None = "alice") -> Api:
+        """The API of the first worker."""
+        return Api(self.worker.port, self.tokens[person] if person is not None else None)
+
+    def log(self, worker: Worker | None = None) -> str:
+        """What a worker has logged."""
+        return (worker or self.worker).log_path.read_text(errors="replace")
+
+    def only_worker(self) -> Worker:
+        """One worker that lives and answers, whatever the last test has left."""
+        for worker in self.stack.workers[1:]:
+            self.stack.remove_worker(worker)
+        if not self.worker.alive:
+            self.worker.start()
+        self.worker.wait_ready()
+        return self.worker
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    root: Path = tmp_path_factory.mktemp("acceptance")
+    history = Postgres(root / "history", Ports.unused().postgres)
+    settings = {"DATABASE_PORT": str(history.port), "LOG_FORMAT": "text", "GROUP_SESSION_TIMEOUT": "6s"}
+    stack = Stack(root / "stack", worker_settings=settings)
+    try:
+        history.start()
+        history.wait_ready()
+        stack.start()
+        dsn = stack.postgres.dsn("source", "app")
+        create_tables(dsn)
+        port, tokens = stack.workers[0].port, stack.tokens.ensure()
+        viewers = {"t1": Api(port, tokens["alice"]), "t2": Api(port, tokens["bob"])}
+        verifier = Verifier(dsn, history.dsn("history", "aoh_msr_user"), viewers)
+        yield Scene(stack, history, Workload(dsn), verifier, lambda line: print(line, file=sys.__stderr__))
+    finally:
+        stack.stop()
+        history.stop()
