@@ -55,10 +55,12 @@ class RunThread(driver.AIOKafkaConsumerThread):
         if changed is not None and not loop.is_closed():
             loop.call_soon_threadsafe(changed.set)
 
-    async def seek_session(self, shard: Shard, offset: int) -> Session:
-        """Begin a session at an offset; runs in the thread."""
-        consumer = self._ensure_consumer()
-        consumer.seek(TopicPartition(*shard), offset)
+    async def seek_session(self, shard: Shard, offset: int) -> Session | None:
+        """Begin a session at an offset; runs in the thread. `None`: the partition is not assigned just now."""
+        consumer, partition = self._ensure_consumer(), TopicPartition(*shard)
+        if partition not in consumer.assignment():
+            return None
+        consumer.seek(partition, offset)
         session = self.sessions[shard] = Session(shard)
         self.notify()
         return session
@@ -214,9 +216,12 @@ class RunConsumer(driver.Consumer):
         return int(last) + 1
 
     async def seek_session(self, shard: Shard, offset: int) -> Session:
-        """Read a shard from this offset on, in a new session."""
-        session: Session = await self._thread.call_thread(self._thread.seek_session, shard, offset)
-        return session
+        """Read a shard from this offset on, in a new session, as soon as the group has settled."""
+        while True:
+            session: Session | None = await self._thread.call_thread(self._thread.seek_session, shard, offset)
+            if session is not None:
+                return session
+            await asyncio.sleep(0.1)
 
     def release(self, session: Session) -> None:
         """One more run of a session is done with."""

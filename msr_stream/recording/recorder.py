@@ -69,12 +69,9 @@ class Recorder:
 
     async def revoke(self, shards: Iterable[Shard]) -> None:
         """Give these shards up; flushes under way may end first, what is not flushed is read again."""
-        given_up = [shard for shard in shards if shard in self.shards]
-        await asyncio.gather(*(self.shards[shard].finish(_FINISH) for shard in given_up))
-        tasks = [self._tasks.pop(shard) for shard in given_up]
-        for shard in given_up:
-            del self.shards[shard]
-        running = set(tasks)
+        given_up = [(self.shards.pop(shard), self._tasks.pop(shard)) for shard in list(shards) if shard in self.shards]
+        await asyncio.gather(*(recorder.finish(_FINISH) for recorder, _ in given_up))
+        running = {task for _, task in given_up}
         while running:
             for task in running:
                 task.cancel()  # again and again: `asyncio.wait_for` of Python 3.11 may swallow one (bpo-42130)

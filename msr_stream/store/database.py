@@ -42,6 +42,7 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._said_at = -1.0
         # A worker that is paused must lose its lock before the group gives its shard away (invariant 9).
         self.lock_wait = settings.group_session_timeout / 4
         self._recording = self._pool(
@@ -115,6 +116,13 @@ class Database:
         finally:
             await connection.close()
 
+    def _say(self, what: str, error: BaseException) -> None:
+        """Every shard tries; one line a second is enough for who reads them."""
+        now = asyncio.get_running_loop().time()
+        if now - self._said_at >= 1.0:
+            self._said_at = now
+            log.warning("the history database is not available, trying again", what=what, error=repr(error))
+
     async def retry(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do some database work, again and again while the database is away (0.1 s to 3 s apart)."""
         pause = 0.1
@@ -122,7 +130,7 @@ class Database:
             try:
                 return await work()
             except PASSING as error:
-                log.warning("database not available, trying again", what=what, error=repr(error), pause=pause)
+                self._say(what, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 3.0)
 

@@ -82,7 +82,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION proof.entity_id(wanted jsonb, keys text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-SELECT CASE WHEN cardinality(keys) = 1 THEN wanted ->> keys[1]
+SELECT CASE WHEN cardinality(keys) = 1 THEN wanted ->> keys[array_lower(keys, 1)]
        ELSE (SELECT string_agg(replace(replace(wanted ->> k, '\', '\\'), ':', '\:'), ':' ORDER BY n)
              FROM unnest(keys) WITH ORDINALITY u (k, n)) END
 $$;

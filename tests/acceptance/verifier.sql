@@ -74,7 +74,7 @@ WITH looks AS (
 )
 SELECT at, viewer, entity_id, f.number, w.wrong, f.effective, r.event_timestamp, r.state::text
 FROM folded f FULL JOIN seen r USING (at, viewer, entity_id)
-LEFT JOIN proof.{name} p USING (number)
+LEFT JOIN (SELECT number, image FROM proof.{name}) p USING (number)
 CROSS JOIN LATERAL (SELECT array_remove(ARRAY[{differences}]::text[], NULL) AS wrong) w
 WHERE f.number IS NULL OR r.state IS NULL OR w.wrong <> '{{}}' OR f.effective <> r.event_timestamp
 ORDER BY at, entity_id LIMIT 5
