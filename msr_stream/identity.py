@@ -82,7 +82,7 @@ class Verifier:
             raise Unauthorized("send Authorization: Bearer and a token", headers={"WWW-Authenticate": "Bearer"})
         try:
             claims = self._claims(token.strip())
-        except jwt.InvalidTokenError as error:
+        except jwt.PyJWTError as error:
             raise Unauthorized(
                 f"the token is not valid: {error}", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
             ) from error
@@ -128,7 +128,7 @@ def read_keys(path: Path) -> dict[str, Any]:
     """
     try:
         keys = jwt.PyJWKSet.from_dict(json.loads(path.read_text())).keys
-    except (OSError, ValueError, jwt.PyJWTError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, jwt.PyJWTError) as error:
         raise SettingsError(f"IAMS_JWKS_FILE: got {str(path)!r}, wants a JWKS file ({error})") from error
     found = {key.key_id: key.key for key in keys if key.key_id and key.key_type == "RSA"}
     if not found:

@@ -95,7 +95,7 @@ class Runtime:
 
     async def _look_after_slots(self) -> None:
         for source, dsn in self.settings.source_dsns.items():
-            for slot in await _slots(dsn):
+            for slot in await _slots(dsn.get_secret_value()):
                 if self._slots.get(slot.name) == slot.wal_status:
                     continue
                 self._slots[slot.name] = slot.wal_status

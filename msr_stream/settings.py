@@ -20,10 +20,10 @@ from msr_stream.errors import SettingsError
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|m|min|h|d)?")
 _UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}")
-_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 Seconds = Annotated[float, NoDecode, Field(gt=0)]
 Pairs = Annotated[dict[str, str], NoDecode]
+SecretPairs = Annotated[dict[str, SecretStr], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -41,12 +41,12 @@ class Settings(BaseSettings):
     fault_point: str = Field("", description="for tests: where this worker kills or stops itself")
 
     # The history database
-    database_host: str = Field(description="host of the history database")
+    database_host: str = Field(min_length=1, description="host of the history database")
     database_port: int = Field(5432, ge=1, le=65535, description="its port")
-    database_name: str = Field(description="its name")
-    database_user: str = Field(description="the user that owns the schema")
+    database_name: str = Field(min_length=1, description="its name")
+    database_user: str = Field(min_length=1, description="the user that owns the schema")
     database_password: SecretStr = Field(SecretStr(""), description="that user's password")
-    database_schema: str = Field("msr", pattern=_SCHEMA.pattern, description="schema of all tables")
+    database_schema: str = Field("msr", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="schema of all tables")
     database_ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
         "disable", description="TLS to the database"
     )
@@ -74,10 +74,10 @@ class Settings(BaseSettings):
     source_prefixes: Pairs = Field(
         default_factory=dict, description="source=prefix,...: put before the table names of that source"
     )
-    source_dsns: Pairs = Field(
+    source_dsns: SecretPairs = Field(
         default_factory=dict, description="source=dsn,...: where a worker looks after replication slots"
     )
-    tenant_column: str = Field("tenant_id", description="column that says whose a row is")
+    tenant_column: str = Field("tenant_id", min_length=1, description="column that says whose a row is")
     tenant_columns: Pairs = Field(
         default_factory=dict, description="schema.table=column,...: where it is another column"
     )
@@ -152,7 +152,7 @@ def _explain_one(field: str, kind: str, message: str, got: object) -> str:
     if kind == "missing":
         return f"{variable} is not set: wants {about.description}"
     wants = message.removeprefix("Value error, ").removeprefix("Input should be ")
-    shown = "a value not shown" if about.annotation is SecretStr else repr(got)
+    shown = "a value not shown" if "SecretStr" in str(about.annotation) else repr(got)
     return f"{variable}: got {shown}, wants {wants}"
 
 

@@ -18,6 +18,7 @@ class Predecessor(NamedTuple):
 
     copy: bool = False
     deleted: tuple[str, str] | None = None
+    lsn: int | None = None
 
 
 class Sifted(NamedTuple):
@@ -117,7 +118,7 @@ class _Sieve:
             self._tombstone(change)
         elif change.lsn is not None and not self._is_new(change):
             self.copies += 1
-            self.predecessor = Predecessor(copy=True)
+            self.predecessor = Predecessor(copy=True, lsn=change.lsn)
         else:
             self.changes.append(change)
             deleted = (change.table_name, change.entity_id) if change.op == "d" else None
@@ -135,8 +136,9 @@ class _Sieve:
         self.dead_letters.append(letter)
 
     def _tombstone(self, change: Change) -> None:
-        """After a delete, or after a copy, it says nothing of its own."""
-        if not self.predecessor.copy and self.predecessor.deleted != (change.table_name, change.entity_id):
+        """After a delete it says nothing of its own; after a copy it may have been recorded before, too."""
+        change.follows = self.predecessor.lsn
+        if self.predecessor.deleted != (change.table_name, change.entity_id):
             self.changes.append(change)
         self.predecessor = Predecessor()
 

@@ -32,6 +32,7 @@ class Recalled(NamedTuple):
     state: bytes | None
     unavailable: list[str]
     source_time: int
+    lsn: int | None = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -149,9 +150,9 @@ def fold(
     for change in changes:
         entity = (change.table_name, change.entity_id)
         before = known.get(entity) or surveyed.known.get(entity) or _from_recalled(recalled.get(entity))
-        if change.tombstone and not before.live:
-            continue
         previous = latest.get(entity)
+        if change.tombstone and not (before.live and _is_fresh(change, previous, recalled.get(entity))):
+            continue
         if _may_be_a_neighbours_copy(change) and _is_copy(change, previous, recalled.get(entity)):
             copies += 1
             continue
@@ -267,16 +268,32 @@ def _may_be_a_neighbours_copy(change: Change) -> bool:
     return change.lsn is None and change.op != "r" and not change.tombstone
 
 
-def _is_copy(change: Change, previous: Event | None, last: Recalled | None) -> bool:
+def _is_fresh(tombstone: Change, previous: Event | None, last: Recalled | None) -> bool:
+    """Whether a tombstone after a copy is new: what it was sent after is still the entity's last event."""
+    if tombstone.follows is None:
+        return True
     if previous is not None:
+        return tombstone.follows == previous.change.lsn
+    return last is not None and tombstone.follows == last.lsn
+
+
+def _is_copy(change: Change, previous: Event | None, last: Recalled | None) -> bool:
+    """Whether a change without an lsn is its neighbour once more."""
+    if previous is not None:
+        seen = previous.change
         return (
-            previous.op == change.op
-            and previous.change.source_time == change.source_time
-            and previous.change.state == change.state
+            _same_op(previous.op, change.op) and seen.source_time == change.source_time and seen.state == change.state
         )
-    return (
-        last is not None
-        and last.op == change.op
-        and last.source_time == change.source_time
-        and (last.state == change.state or change.op == "d")
-    )
+    if last is None or not _same_op(last.op, change.op) or last.source_time != change.source_time:
+        return False
+    if change.op == "d":
+        return True
+    state = change.state
+    if change.incomplete and state is not None:
+        state, _ = complete(state, last.state, last.unavailable)
+    return last.state == state
+
+
+def _same_op(one: str, other: str) -> bool:
+    """A change of tenant is stored as a create, whatever it was sent as."""
+    return one == other or {one, other} == {"c", "u"}

@@ -74,7 +74,8 @@ class Progress(msgspec.Struct, frozen=True):
 
 def record_hash(record: Any) -> bytes:
     """Sixteen bytes that tell one record from another."""
-    digest = blake2b(record.key or b"", digest_size=16, salt=b"key" if record.key is not None else b"")
-    digest.update(b"\0")
-    digest.update(record.value or b"")
+    digest = blake2b(digest_size=16)
+    for part in (record.key, record.value):
+        digest.update(b"-" if part is None else b"%d:" % len(part))
+        digest.update(part or b"")
     return digest.digest()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from msr_stream import instants, logs
-from msr_stream.instants import SECOND
+from msr_stream.instants import MINUTE, SECOND
 from msr_stream.recording.feed import Feed
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
@@ -81,7 +81,10 @@ class Settler:
 
     def _instant(self, shard: Shard, markers: Mapping[str, int], asked_at: int) -> int:
         marker = markers.get(Decoder(shard.topic).source)
-        return marker - self._grace if marker is not None else asked_at - self._lateness
+        if marker is None:
+            return asked_at - self._lateness
+        # Times of a clock that is far ahead are lowered to ours when they are recorded: so is its marker.
+        return (marker if marker <= asked_at + MINUTE else asked_at) - self._grace
 
     async def _settle(self, ready: Mapping[Shard, int]) -> None:
         """Raise idle shards, all in one statement, each locked against its own recorder meanwhile."""

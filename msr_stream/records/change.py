@@ -29,6 +29,7 @@ class Change(msgspec.Struct, gc=False):
         old_entity: the entity that this one was before its primary key changed.
         incomplete: the state holds placeholders for unchanged values.
         tombstone: it is no more than a null value: a delete only if nothing said so before.
+        follows: of a tombstone after a copy, that copy's lsn: new only if the entity's last event is the same.
     """
 
     offset: int
@@ -45,6 +46,7 @@ class Change(msgspec.Struct, gc=False):
     old_entity: str | None = None
     incomplete: bool = False
     tombstone: bool = False
+    follows: int | None = None
 
     @property
     def identity(self) -> Identity | None:

@@ -58,6 +58,10 @@ class Decoder:
             return self._decode(record)
         except RecordError as error:
             return DeadLetter(record.offset, error.code, str(error), error.identity)
+        except UnicodeDecodeError as error:
+            return DeadLetter(record.offset, "NOT_UTF8", f"the record is not UTF-8: {error}")
+        except RecursionError:
+            return DeadLetter(record.offset, "TOO_DEEP", "the record's JSON is nested too deeply")
 
     def table_name(self, source: str, schema: str, table: str) -> str:
         """`schema.table`, after the source's prefix if it has one."""
@@ -69,7 +73,7 @@ class Decoder:
             if "\0" in schema + table:
                 raise RecordError("NUL_CHARACTER", "the table's name holds a NUL character")
             prefix = self.prefixes.get(source, "")
-            name = self._names[key] = f"{prefix}.{schema}.{table}" if prefix else f"{schema}.{table}"
+            name = self._names[key] = ".".join(part for part in (prefix, schema, table) if part)
         return name
 
     def _decode(self, record: Record) -> Decoded:
@@ -79,7 +83,7 @@ class Decoder:
             envelope = _envelope.decode(record.value)
         except msgspec.ValidationError:
             return self._other_shape(record, record.value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except msgspec.DecodeError as error:
             raise RecordError("NOT_JSON", f"the record's value is not JSON: {error}") from error
         return self._of_envelope(record, envelope)
 
@@ -123,7 +127,7 @@ class Decoder:
     def _other_shape(self, record: Record, value: bytes) -> Decoded:
         try:
             fields = shapes.fields_of(value)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             raise RecordError("NOT_JSON", f"the record's value is not a JSON object: {error}") from error
         if fields.keys() == {"schema", "payload"}:
             return self._of_payload(record, bytes(fields["payload"]))
@@ -171,7 +175,8 @@ class Decoder:
             return None
         schema, table = self.topic.rsplit(".", 2)[1:]
         name = self.table_name(self.source, schema, table)
-        return Change(record.offset, "d", name, entity_id(record.key), None, record.timestamp * 1000, tombstone=True)
+        moment = _time(None, record.timestamp)
+        return Change(record.offset, "d", name, entity_id(record.key), None, moment, tombstone=True)
 
 
 def with_identity(error: RecordError, change: Change) -> RecordError:
@@ -188,7 +193,7 @@ def _key(record: Record) -> bytes:
 
 def _old_entity(record: Record) -> str | None:
     for name, value in record.headers:
-        if name == OLD_KEY:
+        if name == OLD_KEY and value is not None:
             return entity_id(value)
     return None
 
@@ -197,7 +202,10 @@ def _marker(source: str, message: Message | None) -> Marker | None:
     if message is None or message.prefix != MARKER_PREFIX:
         return None
     try:
-        return Marker(source, int(base64.b64decode(message.content, validate=True)))
+        instant = int(base64.b64decode(message.content, validate=True))
+        if not FIRST <= instant <= LAST:
+            raise ValueError("it is outside the years 1 to 9999")
+        return Marker(source, instant)
     except (binascii.Error, ValueError) as error:
         raise RecordError("BAD_MARKER", f"a message of prefix {MARKER_PREFIX!r} without a time: {error}") from error
 
@@ -222,7 +230,7 @@ def _set_sequence(change: Change, text: str | None) -> None:
             change.sequence = (change.commit_lsn, int(quoted[3]))
         elif len(quoted) != 3:
             raise ValueError("not a pair of quoted numbers")
-        if change.commit_lsn is not None and not 0 <= change.commit_lsn < 2**63:
+        if change.sequence is not None and not all(0 <= half < 2**63 for half in change.sequence):
             raise ValueError("beyond 64 bits")
     except ValueError as error:
         raise with_identity(RecordError("BAD_SEQUENCE", f"source.sequence is {text!r}: {error}"), change) from error

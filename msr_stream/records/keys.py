@@ -40,7 +40,8 @@ def no_key() -> RecordError:
 
 def _values(key: bytes) -> list[str]:
     if not key.lstrip().startswith(b"{"):
-        return [value_text(_any.decode(key))]
+        value = _any.decode(key)
+        return [] if bytes(value) == b"null" else [value_text(value)]
     fields = _fields.decode(key)
     if len(fields) == 2 and "schema" in fields and "payload" in fields:
         return _values(bytes(fields["payload"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 
 import msgspec
@@ -15,7 +16,12 @@ PLACEHOLDER_BASE64 = b"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="
 _BASE64_BEGINNING = PLACEHOLDER_BASE64[:16]  # ten times as fast to look for as the whole
 _VALUES = frozenset({b'"' + PLACEHOLDER + b'"', b'"' + PLACEHOLDER_BASE64 + b'"'})
 
+#: The escape of a NUL, not the text after an escaped backslash.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_DEEPEST = 200
 _CONTROLS_TO_SPACES = bytes(max(code, 32) for code in range(256))
+_UNUSUAL_NAME = re.compile(r'["\\\x00-\x1f]')  # names that the faster decoder does not take
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -37,20 +43,25 @@ def clean(raw: bytes) -> bytes:
             raw.decode()
         except UnicodeDecodeError as error:
             raise RecordError("NOT_UTF8", f"the row is not UTF-8: {error}") from error
-    if b"\\u0000" in raw and _has_nul(raw):
+    if b"\\u0000" in raw and _NUL.search(raw):
         raise RecordError("NUL_CHARACTER", "the row holds \\u0000, which PostgreSQL cannot store as text")
+    if raw.count(b"[") + raw.count(b"{") > _DEEPEST:
+        _check_depth(raw)
     return raw
 
 
-def _has_nul(raw: bytes) -> bool:
-    r"""Whether `\u0000` is an escape, not the text after an escaped backslash."""
-    at = raw.find(b"\\u0000")
-    while at >= 0:
-        backslashes = at - len(raw[:at].rstrip(b"\\"))
-        if backslashes % 2 == 0:
-            return True
-        at = raw.find(b"\\u0000", at + 1)
-    return False
+def _check_depth(raw: bytes) -> None:
+    """Refuse what a parser may read here and not further down the stack.
+
+    Raises:
+        RecordError: it is nested deeper than any table's row is.
+    """
+    depth = deepest = 0
+    for token in _BRACKETS.finditer(raw):
+        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token[0], 0)
+        deepest = max(deepest, depth)
+    if deepest > _DEEPEST:
+        raise RecordError("TOO_DEEP", f"the row is nested {deepest} levels deep, at most {_DEEPEST} are recorded")
 
 
 def fields_of(state: bytes) -> dict[str, msgspec.Raw]:
@@ -71,8 +82,10 @@ def _tenant_decoder(column: str) -> msgspec.json.Decoder[msgspec.Struct]:
 
 def tenant_of(state: bytes, column: str) -> str | None:
     """Whose the row is: `None` if it has no such column, empty if the column is null."""
-    tenant: msgspec.Raw = _tenant_decoder(column).decode(state).tenant  # type: ignore[attr-defined]
-    raw = bytes(tenant)
+    if _UNUSUAL_NAME.search(column):
+        raw = bytes(fields_of(state).get(column, b""))
+    else:
+        raw = bytes(_tenant_decoder(column).decode(state).tenant)  # type: ignore[attr-defined]
     if not raw:
         return None
     return _tenant_text(raw)

@@ -90,6 +90,7 @@ class History:
                 row["entity_state"].encode() if row["entity_state"] is not None else None,
                 row["unavailable_fields"] or [],
                 row["source_time"],
+                row["source_lsn"],
             )
             for row in found
         }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from msr_local.ports import Ports
 from msr_local.postgres import Postgres
@@ -14,6 +15,7 @@ from msr_local.programs import Worker
 from msr_local.stack import Stack
 
 from tests.acceptance.api import Api
+from tests.acceptance.broker import Broker
 from tests.acceptance.verifier import Verifier
 from tests.acceptance.workload import Workload, create_tables
 
@@ -27,14 +29,12 @@ class Scene:
         history: the server of the history database.
         workload: the application.
         verifier: compares the two databases.
-        tell: writes a line past pytest's capture.
     """
 
     stack: Stack
     history: Postgres
     workload: Workload
     verifier: Verifier
-    tell: Callable[[str], None]
 
     @property
     def tokens(self) -> dict[str, str]:
@@ -55,6 +55,26 @@ class Scene:
     def worker(self) -> Worker:
         """The first worker."""
         return self.stack.workers[0]
+
+    @property
+    def broker(self) -> Broker:
+        """The broker."""
+        return Broker(self.stack.kafka.brokers)
+
+    def tell(self, line: str) -> None:
+        """Say what was measured: shown by `pytest -rP`, and when a test fails."""
+        print(line)
+
+    def query(self, command: str, *parameters: Any) -> list[Any]:
+        """Ask the history database."""
+        with psycopg.connect(self.history_dsn, autocommit=True) as history:
+            return history.execute(command.encode(), parameters).fetchall()
+
+    def write(self, *commands: str) -> None:
+        """Change the source as the application, each command a transaction."""
+        with psycopg.connect(self.app_dsn, autocommit=True) as source:
+            for command in commands:
+                source.execute(command.encode())
 
     def api(self, person: str | None = "alice") -> Api:
         """The API of the first worker."""
@@ -89,7 +109,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         port, tokens = stack.workers[0].port, stack.tokens.ensure()
         viewers = {"t1": Api(port, tokens["alice"]), "t2": Api(port, tokens["bob"])}
         verifier = Verifier(dsn, history.dsn("history", "aoh_msr_user"), viewers)
-        yield Scene(stack, history, Workload(dsn), verifier, lambda line: print(line, file=sys.__stderr__))
+        yield Scene(stack, history, Workload(dsn), verifier)
     finally:
         stack.stop()
         history.stop()

@@ -135,7 +135,11 @@ def check_window(api: Api, start: datetime, end: datetime) -> None:
     assert times == sorted(times)
     assert all(text(start) < _comparable(time) <= text(end) for time in times)
     found, wanted = fold(before, between), fold(after, [])
-    wrong = [(key, found.get(key), wanted.get(key)) for key in found.keys() | wanted.keys() if found.get(key) != wanted.get(key)]
+    wrong = [
+        (key, found.get(key), wanted.get(key))
+        for key in found.keys() | wanted.keys()
+        if found.get(key) != wanted.get(key)
+    ]
     assert not wrong, f"state({start}) + events(…) is not state({end}): {_listed(wrong[:3])}"
 
 
@@ -173,6 +177,3 @@ def _difference(name: str, kind: str, is_array: bool) -> str:
 
 def _listed(rows: Iterable[Any]) -> str:
     return "\n  ".join(["", *(str(row)[:1500] for row in rows)])
-
-
-

@@ -6,6 +6,7 @@ A history is plain data, so that hypothesis can shrink it and a failure prints i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 from hypothesis import strategies as st
@@ -220,7 +221,7 @@ _steps: st.SearchStrategy[Step] = st.one_of(
 
 histories = st.builds(
     History,
-    steps=st.lists(_steps, min_size=1, max_size=60).map(tuple),
+    steps=st.lists(st.lists(_steps, max_size=12), max_size=12).map(lambda parts: tuple(chain.from_iterable(parts))),
     workers=st.integers(1, 3),
     run_lengths=st.lists(st.sampled_from([1, 2, 3, 5, 100]), min_size=1, max_size=5).map(tuple),
     cache=st.sampled_from([1000, 4]),

@@ -58,15 +58,17 @@ def _reading(line: Mapping[str, Any]) -> dict[str, Any]:
     value = json.loads(text)
     value = value.get("payload", value)
     if value.get("op") == "m":
-        message = value["message"]
-        if message["prefix"] != "msr":
-            return {"kind": "nothing"}
-        return {"kind": "marker", "source": value["source"]["name"], "time": int(base64.b64decode(message["content"]))}
-    if value.get("op") == "t":
-        return {"kind": "dead letter", "code": "TRUNCATE"}
-    if line["key"] is None:
-        return {"kind": "dead letter", "code": "NO_KEY"}
+        return _message(value)
+    if value.get("op") == "t" or line["key"] is None:
+        return {"kind": "dead letter", "code": "TRUNCATE" if value.get("op") == "t" else "NO_KEY"}
     return {"kind": "change", **(_flat(value) if "__op" in value else _enveloped(value)), **_of_both(line)}
+
+
+def _message(value: Mapping[str, Any]) -> dict[str, Any]:
+    message = value["message"]
+    if message["prefix"] != "msr":
+        return {"kind": "nothing"}
+    return {"kind": "marker", "source": value["source"]["name"], "time": int(base64.b64decode(message["content"]))}
 
 
 def _enveloped(value: Mapping[str, Any]) -> dict[str, Any]:

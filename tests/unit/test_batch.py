@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from msr_stream.instants import MINUTE
 from msr_stream.recording.batch import Batch, assemble
 from msr_stream.recording.dedupe import Predecessor, Sifted
@@ -62,7 +64,8 @@ def test_the_settled_instant_is_raised_and_never_lowered() -> None:
 def test_activity_counts_by_minute_table_tenant_and_operation() -> None:
     start = NOON - NOON % MINUTE
     events = [
-        _event(6, start, tenant="t1"), _event(7, start + MINUTE - 1, tenant="t1"), _event(8, start + MINUTE, tenant="t1"),
+        _event(6, start, tenant="t1"), _event(7, start + MINUTE - 1, tenant="t1"),
+        _event(8, start + MINUTE, tenant="t1"),
         _event(9, start + MINUTE, tenant=None), _event(10, start + MINUTE, op="d", tenant="t1"),
         _event(11, start + MINUTE, table_name="s.u", tenant="t1"),
     ]  # fmt: skip
@@ -96,7 +99,7 @@ def test_copies_left_out_on_both_ways_are_counted() -> None:
 
 
 def test_records_of_one_offset_differ_by_key_value_and_by_what_is_null() -> None:
-    kinds = [("a", "b"), ("ab", ""), ("", "ab"), (None, "b"), ("", "b"), ("a", "")]
+    kinds = [("a", "b"), ("ab", ""), ("", "ab"), ("b", None), ("b", ""), ("a", "")]
     assert len({record_hash(record(value, key)) for value, key in kinds}) == len(kinds)
 
 
@@ -109,3 +112,9 @@ def test_the_last_record_is_known_again() -> None:
     assert after.is_last_record(record("b", offset=12))
     assert not after.is_last_record(record("c", offset=12))
     assert not after.is_last_record(record("b", offset=13))
+
+
+@pytest.mark.xfail(strict=True, reason="the broker timestamp is kept and never compared")
+def test_the_same_bytes_written_at_another_time_are_another_record() -> None:
+    """A topic made anew may hold the same tombstone at the same offset (design, invariant 3)."""
+    assert not _assembled().after.is_last_record(record("b", offset=12, timestamp=8))

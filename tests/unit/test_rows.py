@@ -19,7 +19,8 @@ def _read(data: bytes) -> list[dict[str, Any]]:
     assert data[:11] == b"PGCOPY\n\xff\r\n\0"
     flags, extension = struct.unpack_from(">ii", data, 11)
     assert (flags, extension) == (0, 0)
-    found, at = [], 19
+    found: list[dict[str, Any]] = []
+    at = 19
     while True:
         (columns,) = struct.unpack_from(">h", data, at)
         at += 2
@@ -80,7 +81,7 @@ def test_a_lifted_event_keeps_the_sources_own_time_beside_it() -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"lsn": 5}, {"lsn": 5, "txid": 6}, {"lsn": 5, "commit_lsn": 4}, {"txid": 6}])
-def test_what_the_capture_did_not_say_is_null(fields: dict[str, int]) -> None:
+def test_what_the_capture_did_not_say_is_null(fields: dict[str, Any]) -> None:
     (row,) = _written(Event(change("1", **fields), "u", 1, NOON, None, b"{}"))
     found = {"lsn": row["source_lsn"], "txid": row["source_txid"], "commit_lsn": row["source_commit_lsn"]}
     assert {name: value for name, value in found.items() if value is not None} == fields

@@ -3,8 +3,7 @@
 -- name: register_shards
 -- The partitions of a topic, present at once; where recording has begun, a new shard starts at the settled instant.
 INSERT INTO shard (topic, partition, source, settled_until)
-SELECT $1, p, $2, (SELECT CASE WHEN bool_or(settled_until IS NULL) THEN NULL ELSE min(settled_until) END
-                   FROM shard WHERE live AND stopped IS NULL)
+SELECT $1, p, $2, settled_instant()
 FROM generate_series(0, $3::int - 1) p
 ON CONFLICT (topic, partition) DO NOTHING
 RETURNING partition
@@ -36,7 +35,7 @@ UPDATE shard SET
     last_commit_lsn = $11, last_lsn = $12, events = events + $13, copies = copies + $14,
     dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
     events_since_keyframe = events_since_keyframe + $13,
-    live = live OR coalesce($10 >= (SELECT min(o.settled_until) FROM shard o WHERE o.live AND o.stopped IS NULL), false)
+    live = live OR coalesce($10 >= settled_instant(), false)
 WHERE shard_id = $1 AND version = $2
 RETURNING version
 
@@ -88,12 +87,12 @@ INSERT INTO coverage (shard_id, covered_from) SELECT DISTINCT shard_id, now() FR
 
 -- name: recall
 -- The last recorded event of each entity; its state only where it is wanted.
-SELECT k.table_name, k.entity_id, e.op, e.tenant_id, e.unavailable_fields,
+SELECT k.table_name, k.entity_id, e.op, e.tenant_id, e.unavailable_fields, e.source_lsn,
        coalesce(e.source_timestamp, e.event_timestamp) AS source_time,
        CASE WHEN k.wanted THEN e.entity_state END AS entity_state
 FROM unnest($2::text[], $3::text[], $4::boolean[]) AS k (table_name, entity_id, wanted)
 CROSS JOIN LATERAL (
-    SELECT op, tenant_id, unavailable_fields, source_timestamp, event_timestamp, entity_state FROM cdc_event
+    SELECT op, tenant_id, unavailable_fields, source_lsn, source_timestamp, event_timestamp, entity_state FROM cdc_event
     WHERE shard_id = $1 AND table_name = k.table_name AND entity_id = k.entity_id
     ORDER BY position DESC LIMIT 1) e
 

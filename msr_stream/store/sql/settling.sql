@@ -6,17 +6,12 @@ SELECT source, marker_at FROM source WHERE marker_at IS NOT NULL
 
 -- name: settled
 -- S, the lowest settled instant of the live shards; the highest of all if none lives; null: not settled yet.
-SELECT CASE WHEN count(*) FILTER (WHERE alive) = 0 THEN max(settled_until)
-            WHEN bool_or(settled_until IS NULL) FILTER (WHERE alive) THEN NULL
-            ELSE min(settled_until) FILTER (WHERE alive) END AS settled_until,
-       count(*) AS shards
-FROM (SELECT settled_until, live AND stopped IS NULL AS alive FROM shard) s
+SELECT settled_instant() AS settled_until, (SELECT count(*) FROM shard) AS shards
 
 -- name: settle
 -- Raise the settled instant of idle shards; a shard that has caught up with the others lives again.
 UPDATE shard s SET settled_until = greatest(s.settled_until, x.instant), version = s.version + 1,
-    live = s.live OR x.instant >= coalesce(
-        (SELECT min(o.settled_until) FROM shard o WHERE o.live AND o.stopped IS NULL), '-infinity')
+    live = s.live OR x.instant >= coalesce(settled_instant(), '-infinity')
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS x (shard_id, version, instant)
 WHERE s.shard_id = x.shard_id AND s.version = x.version
 RETURNING s.shard_id, s.version, s.settled_until

@@ -65,6 +65,14 @@ COMMENT ON COLUMN shard.live_entities IS 'Entities that live now; an estimate, c
 COMMENT ON COLUMN shard.events_since_keyframe IS 'Events since the newest keyframe';
 COMMENT ON COLUMN shard.registered_at IS 'When the shard was first seen';
 
+CREATE FUNCTION settled_instant() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN count(*) FILTER (WHERE alive) = 0 THEN max(settled_until)
+                WHEN bool_or(settled_until IS NULL) FILTER (WHERE alive) THEN NULL
+                ELSE min(settled_until) FILTER (WHERE alive) END
+    FROM (SELECT settled_until, live AND stopped IS NULL AS alive FROM shard) s
+$$;
+COMMENT ON FUNCTION settled_instant IS 'S: the lowest settled instant of the live shards, the highest of all if none lives; null: not settled yet';
+
 CREATE TABLE source_table (
     table_name text PRIMARY KEY,
     source text NOT NULL,

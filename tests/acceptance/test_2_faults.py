@@ -1,0 +1,145 @@
+"""Whatever dies while the application works: nothing is missing, nothing is there twice, every moment is as it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from signal import SIGCONT, SIGKILL
+
+import psutil
+import pytest
+from msr_local.process import Service
+from msr_local.waiting import wait_until
+
+from tests.acceptance.api import Api
+from tests.acceptance.conftest import Scene
+from tests.acceptance.verifier import now
+
+
+@contextmanager
+def work(scene: Scene, *, pause: float = 0.04, limit: float = 90) -> Iterator[None]:
+    """The application works before, during and after; then everything is held against its own triggers.
+
+    One transaction is begun before and committed after.
+    """
+    scene.only_worker()
+    begun = now(scene.app_dsn)
+    with scene.workload.client() as client:
+        with scene.workload.running(pause=pause):
+            scene.workload.go_on(50)
+            with client.connection.transaction():
+                client.copy_readings(30)
+                client.put_berth()
+                yield
+                client.swap_berths()
+            scene.workload.go_on(50)
+    lifts = scene.verifier.verify(begun, limit=limit)
+    scene.tell(f"lifts: {lifts}")
+
+
+def is_down(scene: Scene, dependency: str) -> bool:
+    """Whether the readiness probe says 503 and names what is missing."""
+    answer = scene.api(None).get("/readiness")
+    return answer.status == 503 and answer.json["dependencies"][dependency]["status"] == "DOWN"
+
+
+def test_a_worker_is_told_to_stop(scene: Scene) -> None:
+    with work(scene):
+        begun = time.monotonic()
+        scene.worker.stop()
+        scene.tell(f"SIGTERM: {time.monotonic() - begun:.1f} s, code {scene.worker.exit_code}")
+        assert scene.worker.exit_code == 0
+        scene.workload.go_on(50)
+        scene.worker.start()
+        scene.worker.wait_ready()
+
+
+@pytest.mark.parametrize(
+    ("point", "passes"), [("before-lock", 25), ("after-copy", 32), ("after-commit", 19), ("after-ack", 41)]
+)
+def test_a_worker_is_killed_and_replaced(scene: Scene, point: str, passes: int) -> None:
+    scene.only_worker()
+    scene.stack.remove_worker(scene.worker)
+    doomed = scene.stack.add_worker({"FAULT_POINT": f"{point}:kill:{passes}"})
+    with work(scene):
+        wait_until(lambda: not doomed.alive, 60, f"the worker is killed {point}")
+        assert doomed.exit_code == -SIGKILL
+        scene.stack.workers.remove(doomed)
+        scene.stack.add_worker()
+
+
+@pytest.mark.timeout(400)
+def test_a_worker_sleeps_in_a_flush_while_another_takes_over(scene: Scene) -> None:
+    """It wakes up a minute later, believing that it holds the shard's lock in an open transaction."""
+    scene.only_worker()
+    scene.stack.remove_worker(scene.worker)
+    sleeper = scene.stack.add_worker({"FAULT_POINT": "after-copy:stop:30"})
+    with work(scene, pause=0.15):
+        assert sleeper.pid is not None
+        process = psutil.Process(sleeper.pid)
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED, 60, "the worker sleeps")
+        asleep = time.monotonic()
+        other = scene.stack.add_worker()
+        Api(other.port, scene.tokens["alice"]).wait_settled(now(scene.app_dsn), 30)
+        scene.tell(f"another worker has caught up after {time.monotonic() - asleep:.1f} s")
+        wait_until(lambda: time.monotonic() > asleep + 60, 70, "a minute has passed", every=1)
+        sleeper.signal(SIGCONT)
+        sleeper.wait_ready()
+        wait_until(lambda: scene.broker.members("msr") == 2, 30, "both workers share the shards", every=0.5)
+
+
+def test_connect_is_killed_during_a_copy(scene: Scene) -> None:
+    with work(scene, limit=120), scene.workload.client() as client:
+        size = scene.broker.size("demo.truth.reading")
+        client.copy_readings(40_000)
+        wait_until(lambda: recorded(scene, "demo.truth.reading") > size + 500, 30, "the copy arrives", every=0.01)
+        scene.stack.connect.kill()
+        sent = scene.broker.size("demo.truth.reading") - size
+        scene.tell(f"Connect was killed after {sent} of 40000 rows of a COPY")
+        assert 0 < sent < 40_000
+        restart(scene, scene.stack.connect)
+        scene.stack.wait_capturing()
+
+
+def recorded(scene: Scene, topic: str) -> int:
+    """Up to where a topic is recorded, all partitions together."""
+    [(offsets,)] = scene.query("SELECT sum(flushed_offset + 1) FROM msr.shard WHERE topic = %s", topic)
+    return int(offsets)
+
+
+def restart(scene: Scene, service: Service) -> None:
+    """Start a service that has ended, after the application has worked without it for a while."""
+    assert not service.alive
+    scene.workload.go_on(50)
+    service.start()
+    service.wait_ready()
+
+
+def test_a_second_worker_joins_and_leaves(scene: Scene) -> None:
+    with work(scene):
+        other = scene.stack.add_worker()
+        wait_until(lambda: scene.broker.members("msr") == 2, 30, "both workers share the shards", every=0.5)
+        scene.workload.go_on(100)
+        scene.stack.remove_worker(other)
+        scene.workload.go_on(50)
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_the_history_database_restarts(scene: Scene, end: str) -> None:
+    with work(scene):
+        getattr(scene.history, end)()
+        wait_until(lambda: is_down(scene, "database"), 30, "readiness names the database")
+        assert scene.api(None).get("/livez").status == 200
+        assert scene.api().state().status == 503
+        restart(scene, scene.history)
+        scene.worker.wait_ready()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_the_broker_restarts(scene: Scene, end: str) -> None:
+    with work(scene, limit=120):
+        getattr(scene.stack.kafka, end)()
+        wait_until(lambda: is_down(scene, "broker"), 40, "readiness names the broker")
+        restart(scene, scene.stack.kafka)
+        scene.worker.wait_ready()
