@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -28,8 +28,24 @@ def cdc_topics(topics: Mapping[str, int], settings: Settings) -> dict[str, int]:
         for name, partitions in topics.items()
         if pattern.fullmatch(name) and name not in own and not name.startswith(f"{settings.app_id}-")
     }
-    messages = {f"{Decoder(name).source}.message" for name in found}
+    found = {name: partitions for name, partitions in found.items() if _beside(name, ".transaction", found) is None}
+    messages = {f"{source_of(name, found)}.message" for name in found}
     return found | {name: topics[name] for name in messages if name in topics}
+
+
+def source_of(topic: str, topics: Iterable[str]) -> str:
+    """The source a topic belongs to: what comes before schema and table, or before `.message`."""
+    beside = _beside(topic, ".message", topics)
+    return beside if beside is not None else Decoder(topic).source
+
+
+def _beside(topic: str, suffix: str, topics: Iterable[str]) -> str | None:
+    """The source, if this is a topic that it has beside its tables': a prefix may hold dots itself."""
+    source = topic.removesuffix(suffix)
+    if source == topic:
+        return None
+    dots = source.count(".") + 2
+    return source if any(name.startswith(f"{source}.") and name.count(".") >= dots for name in topics) else None
 
 
 class Discovery:
@@ -65,7 +81,7 @@ class Discovery:
         known = await self._history.topics()
         for name, partitions in found.items():
             if name not in known:
-                source = Decoder(name).source
+                source = source_of(name, found)
                 await self._history.register(name, source, partitions)
                 log.info("topic found", topic=name, partitions=partitions, source=source)
             else:

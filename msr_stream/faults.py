@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Fault:
         """
         point, _, rest = text.partition(":")
         action, _, passes = rest.partition(":")
-        if point not in POINTS or action not in _SIGNALS or not (passes or "1").isdigit():
+        if point not in POINTS or action not in _SIGNALS or not re.fullmatch("[1-9][0-9]*", passes or "1"):
             raise SettingsError(
                 f"FAULT_POINT: got {text!r}, wants one of {', '.join(POINTS)}, then :kill or :stop, then :passes"
             )

@@ -10,7 +10,8 @@ from typing import Any
 from msr_stream.instants import MINUTE
 from msr_stream.recording.cache import Entity, Known
 from msr_stream.recording.dedupe import Sifted
-from msr_stream.recording.fold import Event, Folded
+from msr_stream.recording.event import Event
+from msr_stream.recording.fold import Folded
 from msr_stream.recording.progress import Progress, record_hash
 from msr_stream.records.change import DeadLetter
 
@@ -99,6 +100,7 @@ def _advance(
     settled = [instant for instant in (before.settled_until, settle_at) if instant is not None]
     return Progress(
         shard_id=before.shard_id,
+        source=before.source,
         version=before.version + 1,
         flushed_offset=next_offset - 1,
         record_offset=last.offset if last else before.record_offset,

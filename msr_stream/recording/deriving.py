@@ -9,9 +9,12 @@ from typing import Any
 from msr_stream import logs
 from msr_stream.recording.batch import Batch, assemble
 from msr_stream.recording.cache import EntityCache
+from msr_stream.recording.completion import complete_states, missing_states
 from msr_stream.recording.dedupe import Predecessor, Sifted, candidates, sift
-from msr_stream.recording.fold import OldKey, OldState, complete_states, fold, missing_states, survey
+from msr_stream.recording.event import OldKey, OldState
+from msr_stream.recording.fold import fold
 from msr_stream.recording.progress import Progress, Shard
+from msr_stream.recording.survey import survey
 from msr_stream.records.change import Change, Decoded
 from msr_stream.records.decode import Decoder
 from msr_stream.store.database import Database

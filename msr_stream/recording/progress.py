@@ -38,6 +38,7 @@ class Progress(msgspec.Struct, frozen=True):
 
     Attributes:
         shard_id: its number.
+        source: the source it belongs to.
         version: raised by every write.
         flushed_offset: everything up to this offset is in the database.
         record_offset: offset of the last record flushed; with its hash, what tells a topic made anew.
@@ -51,6 +52,7 @@ class Progress(msgspec.Struct, frozen=True):
     """
 
     shard_id: int
+    source: str = ""
     version: int = 0
     flushed_offset: int = -1
     record_offset: int | None = None
@@ -69,7 +71,11 @@ class Progress(msgspec.Struct, frozen=True):
 
     def is_last_record(self, record: Any) -> bool:
         """Whether this is the record flushed last, not another one at its offset."""
-        return record.offset == self.record_offset and record_hash(record) == self.record_hash
+        return (
+            record.offset == self.record_offset
+            and record.timestamp == self.record_timestamp
+            and record_hash(record) == self.record_hash
+        )
 
 
 def record_hash(record: Any) -> bytes:

@@ -12,7 +12,6 @@ from msr_stream.recording.feed import Feed
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.shard import ShardRecorder
-from msr_stream.records.decode import Decoder
 from msr_stream.settings import Settings
 from msr_stream.store.settled import Settled
 
@@ -58,7 +57,7 @@ class Settler:
         instants_wanted = {
             shard: instant
             for shard, recorder in owned.items()
-            if _is_behind(recorder.progress, instant := self._instant(shard, markers, asked_at))
+            if _is_behind(recorder.progress, instant := self._instant(recorder.progress, markers, asked_at))
         }
         if not instants_wanted:
             return
@@ -79,8 +78,8 @@ class Settler:
             log.warning("source is silent: its shard holds settled time back no longer",
                         source=source, shard=f"{topic}[{partition}]")  # fmt: skip
 
-    def _instant(self, shard: Shard, markers: Mapping[str, int], asked_at: int) -> int:
-        marker = markers.get(Decoder(shard.topic).source)
+    def _instant(self, progress: Progress | None, markers: Mapping[str, int], asked_at: int) -> int:
+        marker = markers.get(progress.source) if progress is not None else None
         if marker is None:
             return asked_at - self._lateness
         # Times of a clock that is far ahead are lowered to ours when they are recorded: so is its marker.

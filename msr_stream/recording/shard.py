@@ -13,10 +13,11 @@ from msr_stream import faults, logs
 from msr_stream.errors import MsrError, ShardMoved, TopicStopped
 from msr_stream.recording.batch import Batch
 from msr_stream.recording.deriving import Deriver
+from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.feed import Delivery, Session
-from msr_stream.recording.fold import OldKey, OldState, first_waiting
 from msr_stream.recording.opening import Opened, Opener, Reopen
 from msr_stream.recording.progress import Progress, Run, Shard
+from msr_stream.recording.survey import first_waiting
 from msr_stream.records.change import Change, DeadLetter, Decoded
 from msr_stream.store.database import PASSING
 

@@ -17,7 +17,7 @@ from msr_stream.errors import RecordError
 from msr_stream.instants import FIRST, LAST
 from msr_stream.records import shapes
 from msr_stream.records.change import Change, DeadLetter, Decoded, Marker
-from msr_stream.records.envelope import Envelope, Message, Record
+from msr_stream.records.envelope import Envelope, Message, Record, Source
 from msr_stream.records.keys import entity_id, no_key
 from msr_stream.records.state import clean, has_placeholder, tenant_of
 
@@ -90,10 +90,12 @@ class Decoder:
     def _of_envelope(self, record: Record, envelope: Envelope) -> Decoded:
         source, op = envelope.source, envelope.op
         if op == "m":
-            return _marker(source.name, envelope.message)
+            return _marker(source, envelope.message)
         table_name = self.table_name(source.name, source.schema, source.table)
         if op == "t":
-            raise RecordError("TRUNCATE", f"{table_name} was truncated, and truncates are not recorded yet")
+            error = RecordError("TRUNCATE", f"{table_name} was truncated, and truncates are not recorded yet")
+            error.identity = (source.lsn, source.txId, table_name, "") if source.lsn is not None else None
+            raise error
         if op not in ("c", "r", "u", "d"):
             raise RecordError("UNKNOWN_OPERATION", f"operation {op!r} is none of c, r, u, d, t, m")
         change = Change(
@@ -198,14 +200,16 @@ def _old_entity(record: Record) -> str | None:
     return None
 
 
-def _marker(source: str, message: Message | None) -> Marker | None:
+def _marker(source: Source, message: Message | None) -> Marker | None:
+    """The source's clock; never later than the message's own commit, which nobody can forge."""
     if message is None or message.prefix != MARKER_PREFIX:
         return None
     try:
         instant = int(base64.b64decode(message.content, validate=True))
         if not FIRST <= instant <= LAST:
             raise ValueError("it is outside the years 1 to 9999")
-        return Marker(source, instant)
+        forgeable = source.ts_us is None and source.ts_ms is None
+        return Marker(source.name, instant if forgeable else min(instant, _time(source.ts_us, source.ts_ms)))
     except (binascii.Error, ValueError) as error:
         raise RecordError("BAD_MARKER", f"a message of prefix {MARKER_PREFIX!r} without a time: {error}") from error
 

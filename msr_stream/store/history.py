@@ -13,7 +13,7 @@ from msr_stream.errors import ShardMoved
 from msr_stream.instants import DAY
 from msr_stream.recording.batch import Batch
 from msr_stream.recording.cache import Entity
-from msr_stream.recording.fold import OldState, Recalled
+from msr_stream.recording.event import OldState, Recalled
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.records.change import Change, DeadLetter, Identity
 from msr_stream.store import queries, rows
@@ -190,10 +190,16 @@ class History:
                 len(batch.events), batch.copies, len(batch.dead_letters), batch.live_delta,
             )
         )  # fmt: skip
-        done, _ = await asyncio.wait({writing}, timeout=self._database.lock_wait)
-        if not done:
-            await self._database.end_holders(connection.get_server_pid())
-        if await writing is None:
+        try:
+            done, _ = await asyncio.wait({writing}, timeout=self._database.lock_wait)
+            if not done:
+                await self._database.end_holders(connection.get_server_pid())
+            version = await writing
+        except BaseException:
+            writing.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            writing.cancel()
+            raise
+        if version is None:
             raise ShardMoved
 
     @staticmethod

@@ -11,7 +11,7 @@ from functools import lru_cache
 from struct import Struct
 
 from msr_stream.instants import POSTGRES_EPOCH
-from msr_stream.recording.fold import Event
+from msr_stream.recording.event import Event
 
 COLUMNS = (
     "shard_id", "position", "event_timestamp", "source_timestamp", "source_commit_lsn", "source_lsn",

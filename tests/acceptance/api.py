@@ -65,7 +65,7 @@ class Api:
 
     def state(self, at: datetime | None = None) -> Answer:
         """The state at an instant."""
-        return self.get("/replay/state", **({"timestamp": text(at)} if at is not None else {}))
+        return self.get("/replay/state", timestamp=text(at)) if at is not None else self.get("/replay/state")
 
     def events(self, start: datetime, end: datetime) -> Answer:
         """The events of a window."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from msr_local.kafka import SIGNALS
 from msr_local.ports import Ports
 from msr_local.postgres import Postgres
 from msr_local.programs import Worker
@@ -79,6 +81,18 @@ class Scene:
     def api(self, person: str | None = "alice") -> Api:
         """The API of the first worker."""
         return Api(self.worker.port, self.tokens[person] if person is not None else None)
+
+    def rows(self, table: str, person: str = "alice") -> dict[str, dict[str, Any]]:
+        """The newest state of a table by entity; none while that is not answered."""
+        answer = self.api(person).state()
+        events = answer.rows if answer.status == 200 else []
+        return {event["entity_id"]: event["entity_state"] for event in events if event["table_name"] == table}
+
+    def request_snapshot(self, table: str) -> None:
+        """Ask Debezium for a table, as an operator does."""
+        data = {"data-collections": [table], "type": "blocking"}
+        request = {"id": "acceptance", "type": "execute-snapshot", "data": data}
+        self.broker.produce(SIGNALS, [(self.stack.prefix.encode(), json.dumps(request).encode(), [])])
 
     def log(self, worker: Worker | None = None) -> str:
         """What a worker has logged."""

@@ -39,7 +39,8 @@ def beacon(chance: random.Random) -> dict[str, Any]:
     """A row of `truth.beacon` without its key, as texts that PostgreSQL reads; a fifth of the values null."""
     digits = "".join(chance.choices("0123456789", k=20))
     day = f"{chance.choice([1, 1582, 1970, 2024, 2026, 9999]):04}-0{chance.randint(1, 9)}-{chance.randint(10, 28)}"
-    hour = f"{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:{chance.choice(['00', '59.000001', '07.5', '30.123456'])}"
+    second = chance.choice(["00", "59.000001", "07.5", "30.123456"])
+    hour = f"{chance.randint(0, 23):02}:{chance.randint(0, 59):02}:{second}"
     row: dict[str, Any] = {
         "small": chance.randint(-32768, 32767),
         "large": chance.choice([2**63 - 1, -(2**63), 9007199254740993, 0]),

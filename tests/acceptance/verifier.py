@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,7 +115,7 @@ class Verifier:
     def _check_windows(self, instants: Sequence[datetime]) -> None:
         """state(a) + events(a, b) = state(b)."""
         ordered = sorted(instants)
-        windows = [(ordered[0], ordered[-1]), *list(zip(ordered, ordered[1:], strict=False))[:3]]
+        windows = [(ordered[0], ordered[-1]), *islice(pairwise(ordered), 3)]
         for api in self.viewers.values():
             for start, end in windows:
                 check_window(api, start, end)

@@ -157,9 +157,11 @@ class Client:
             self._seed, self._chance.randrange(10),
         )  # fmt: skip
 
-    def remove_readings(self) -> None:
+    def remove_readings(self, *, all_of_them: bool = False) -> None:
         """Delete most of them."""
-        self._do("DELETE FROM truth.reading WHERE id / 10000000000 = %s AND id %% 4 <> 1", self._seed)
+        self._do(
+            "DELETE FROM truth.reading WHERE id / 10000000000 = %s AND (%s OR id %% 4 <> 1)", self._seed, all_of_them
+        )
 
     def _do(self, command: str, *parameters: Any) -> None:
         self.connection.execute(command.encode(), parameters)

@@ -29,7 +29,11 @@ class Served(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     @property
     def row(self) -> Row | None:
         """Its columns, each as JSON text."""
-        return None if self.entity_state is None else {name: bytes(raw).decode() for name, raw in self.entity_state.items()}
+        return (
+            None
+            if self.entity_state is None
+            else {name: bytes(raw).decode() for name, raw in self.entity_state.items()}
+        )
 
     @property
     def time(self) -> int:

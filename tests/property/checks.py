@@ -43,7 +43,9 @@ async def check_events(world: World) -> list[Timed]:
 
 async def check_dead_letters(world: World) -> None:
     """What cannot be recorded is kept: once if it says what it is, else at least once."""
-    found = await world.base.connection.fetch("SELECT topic, partition, record_value FROM dead_letter JOIN shard USING (shard_id)")
+    found = await world.base.connection.fetch(
+        "SELECT topic, partition, record_value FROM dead_letter JOIN shard USING (shard_id)"
+    )
     kept = Counter((Shard(row["topic"], row["partition"]), row["record_value"]) for row in found)
     expected = 0
     for shard, log in world.recorded_items(world.captures["d"]).items():
@@ -55,7 +57,9 @@ async def check_dead_letters(world: World) -> None:
             mark = re.compile(rf'"serial"\s*:\s*{serial},'.encode())
             copies = sum(number for (where, value), number in kept.items() if where == shard and mark.search(value))
             most = 1 if kinds[0] in _IDENTIFIED else len(kinds)
-            assert 1 <= copies <= most, f"dead letter {kinds[0]} of {shard} kept {copies} times, sent {len(kinds)} times"
+            assert 1 <= copies <= most, (
+                f"dead letter {kinds[0]} of {shard} kept {copies} times, sent {len(kinds)} times"
+            )
             expected += copies
     assert expected == len(found), f"dead letters that nobody expected: {found}"
 
@@ -138,8 +142,9 @@ async def _same_times(
         for number in range(done, step["last_position"]):
             source_time, first = expected[number].item.time, sent_at[expected[number].item.index]
             time = recorded[number]["event_timestamp"]
-            as_it_was, lowered = time == max(floor, source_time), time == floor or (
-                time >= max(floor, first) and time in world.clock.seen
+            as_it_was, lowered = (
+                time == max(floor, source_time),
+                time == floor or (time >= max(floor, first) and time in world.clock.seen),
             )
             allowed = (source_time <= end + MINUTE and as_it_was) or (source_time > first + MINUTE and lowered)
             assert allowed, (

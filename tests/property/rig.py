@@ -75,7 +75,9 @@ class Base:
 
     async def settled(self) -> int | None:
         """S by a query of our own, all shards being live."""
-        row = await self.connection.fetchrow("SELECT bool_or(settled_until IS NULL) AS no, min(settled_until) AS s FROM shard")
+        row = await self.connection.fetchrow(
+            "SELECT bool_or(settled_until IS NULL) AS no, min(settled_until) AS s FROM shard"
+        )
         return None if row["no"] else row["s"]
 
     async def close(self) -> None:

@@ -191,7 +191,7 @@ class World:
         raise AssertionError("an answer beyond S")
 
     async def _register(self, topic: str, count: int) -> None:
-        await History(self.base.databases[0]).register(topic, topic.split(".")[0], count)
+        await History(self.base.databases[0]).register(topic, topic.split(".", maxsplit=1)[0], count)
 
     async def _discover(self) -> None:
         """A topic is found that was there for some time."""
@@ -209,7 +209,11 @@ class World:
 
     async def _all_flushed(self) -> bool:
         flushed = await self._flushed()
-        return all(flushed[shard] >= log.end - 1 for shard, log in self.broker.logs.items() if shard in flushed)
+        return all(
+            log.begin == log.end or flushed[shard] >= log.end - 1
+            for shard, log in self.broker.logs.items()
+            if shard in flushed
+        )
 
     async def _flushed(self) -> dict[Shard, int]:
         found = await self.base.connection.fetch("SELECT topic, partition, flushed_offset FROM shard")
@@ -256,7 +260,9 @@ class World:
                     "SELECT bool_or(settled_until IS NULL) AS no, min(settled_until) AS s FROM shard"
                 )
                 settled = None if row["no"] else row["s"]
-                assert before is None or (settled is not None and settled >= before), f"S went from {before} to {settled}"
+                assert before is None or (settled is not None and settled >= before), (
+                    f"S went from {before} to {settled}"
+                )
                 before = settled
                 await asyncio.sleep(0.003)
 

@@ -82,7 +82,8 @@ def test_a_copy_batch_and_a_key_change_sent_again_are_stored_once(length: int) -
     shard = Shard()
     for run in _runs([*items, *items], length):
         shard.take(*run)
-    assert len(shard.changes) == 6
+    assert len([change for change in shard.changes if not change.tombstone]) == 6
+    assert [change.follows for change in shard.changes if change.tombstone] == [9362982784]
     assert shard.copies == 6
 
 
@@ -241,23 +242,22 @@ def test_a_tombstone_alone_may_be_a_delete() -> None:
     assert Shard().take(streamed("1", "u"), alone).changes[-1] is alone
 
 
-def test_the_tombstone_after_a_deletes_copy_does_not_delete_what_was_made_again() -> None:
+def test_a_tombstone_after_a_copy_says_which_one_it_follows() -> None:
+    """Whether it is new is seen in the fold: whether what it follows is still the entity's last event."""
     shard = Shard()
     shard.take(_delete("1", 5), _tombstone("1"), streamed("1", "c", (6, 6)))
-    assert shard.take(_delete("1", 5), _tombstone("1"), streamed("1", "c", (6, 6))).changes == []
+    (kept,) = shard.take(_delete("1", 5), _tombstone("1"), streamed("1", "c", (6, 6))).changes
+    assert (kept.tombstone, kept.follows) == (True, 5)
 
 
 def test_also_when_a_run_ends_between_the_copy_and_its_tombstone() -> None:
     shard = Shard()
     shard.take(_delete("1", 5), _tombstone("1"), streamed("1", "c", (6, 6)))
     shard.take(_delete("1", 5))
-    assert shard.take(_tombstone("1")).changes == []
+    (kept,) = shard.take(_tombstone("1")).changes
+    assert kept.follows == 5
 
 
-@pytest.mark.xfail(strict=True, reason="shape 2 without rewritten deletes: a delete after a resent update is lost")
-def test_a_tombstone_after_the_copy_of_the_newest_update_is_a_delete_of_its_own() -> None:
-    """`ExtractNewRecordState` sends nothing but a tombstone for a delete unless it is told to rewrite it."""
-    shard = Shard()
-    update, tombstone = streamed("1", "u", (5, 5)), _tombstone("1")
-    shard.take(update)
-    assert shard.take(update, tombstone).changes == [tombstone]
+def test_a_tombstone_after_a_new_change_follows_no_copy() -> None:
+    (_, kept) = Shard().take(streamed("1"), _tombstone("1")).changes
+    assert kept.follows is None

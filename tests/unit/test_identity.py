@@ -126,7 +126,6 @@ def test_a_token_that_was_changed_is_refused() -> None:
     _refused(f"{head}.{other}.")
 
 
-@pytest.mark.xfail(strict=True, raises=jwt.InvalidKeyError, reason="InvalidKeyError is no InvalidTokenError: a 500")
 @pytest.mark.parametrize("kid", ["k2", "", None])
 def test_a_token_of_an_unknown_key_is_refused(kid: str | None) -> None:
     _refused(_token(kid=kid))
@@ -255,7 +254,6 @@ def test_what_is_no_key_set_is_named(tmp_path: Path, text: str) -> None:
         read_keys(path)
 
 
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="JSON that is no object leaves read_keys as a traceback")
 @pytest.mark.parametrize("text", ["[]", "7", "null", '"x"'])
 def test_json_that_is_no_object_is_named_too(tmp_path: Path, text: str) -> None:
     path = tmp_path / "jwks.json"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from msr_stream.instants import FIRST, LAST, POSTGRES_EPOCH
-from msr_stream.recording.fold import Event
+from msr_stream.recording.event import Event
 from msr_stream.store import rows
 from tests.unit.building import NOON, change, streamed
 

@@ -96,7 +96,6 @@ def test_a_missing_variable_is_named_with_what_it_is_for(
         ("DATABASE_MAX_CONNS", "3", "greater than or equal to 4"),
         ("DATABASE_MAX_CONNS", "1001", "less than or equal to 1000"),
         ("REPLAY_CONCURRENCY", "0", "greater than or equal to 1"),
-        ("KAFKA_BROKERS", "", "host:port[,host:port]"),
         ("KAFKA_BROKERS", "broker", "host:port[,host:port]"),
         ("KAFKA_BROKERS", "a:9092,b", "host:port[,host:port]"),
         ("KAFKA_BROKERS", "kafka://a:9092", "host:port[,host:port]"),
@@ -128,7 +127,7 @@ def test_a_wrong_value_is_named_with_what_was_wanted(
         "SETTLE_GRACE", "SOURCE_SILENCE",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("got", ["soon", "", "10 parsecs", "-5s", "1h30m", "inf", "nan", "1e3"])
+@pytest.mark.parametrize("got", ["soon", "", " ", "10 parsecs", "-5s", "1h30m", "inf", "nan", "1e3"])
 def test_a_wrong_duration_is_named_with_examples(environment: pytest.MonkeyPatch, variable: str, got: str) -> None:
     assert _got(environment, variable, got).endswith(f"got {got!r}, wants a duration such as 250ms, 10s, 15m or 1h")
 
@@ -167,7 +166,8 @@ def test_lists_and_pairs_are_written_with_commas(environment: pytest.MonkeyPatch
     assert settings.kafka_brokers == ["a:9092", "b.example.org:19092"]
     assert settings.source_prefixes == {"p": "north", "q": "south"}
     assert settings.tenant_columns == {"s.t": "owner"}
-    assert settings.source_dsns == {"p": "postgresql://u:x@h/db?a=b"}
+    dsns = {source: dsn.get_secret_value() for source, dsn in settings.source_dsns.items()}
+    assert dsns == {"p": "postgresql://u:x@h/db?a=b"}
 
 
 def test_names_may_be_written_small_and_strangers_are_left_alone(environment: pytest.MonkeyPatch) -> None:
@@ -192,37 +192,27 @@ def test_a_password_is_shown_nowhere(environment: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in _error()
 
 
-@pytest.mark.xfail(strict=True, reason="SOURCE_DSNS is shown as it was given, with its passwords")
 def test_a_password_in_a_wrong_dsn_is_shown_nowhere(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SOURCE_DSNS", "postgresql://reader:hunter2@host/db")
     assert "hunter2" not in _error()
 
 
-@pytest.mark.xfail(strict=True, reason="SOURCE_DSNS is part of the settings' own repr")
 def test_a_password_in_a_dsn_is_not_part_of_the_settings_text(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("SOURCE_DSNS", "p=postgresql://reader:hunter2@host/db")
     assert "hunter2" not in repr(load())
 
 
-@pytest.mark.xfail(strict=True, reason="the pattern is not anchored: one good letter anywhere is enough")
 @pytest.mark.parametrize("schema", ['x"; DROP SCHEMA public; --', "My Schema", "a" * 64, "1a"])
 def test_a_schema_is_a_plain_name(environment: pytest.MonkeyPatch, schema: str) -> None:
     assert "DATABASE_SCHEMA" in _got(environment, "DATABASE_SCHEMA", schema)
 
 
-@pytest.mark.xfail(strict=True, reason="a variable that is set to nothing is taken for set")
-@pytest.mark.parametrize("variable", ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "TENANT_COLUMN"])
-def test_a_variable_set_to_nothing_is_not_set(environment: pytest.MonkeyPatch, variable: str) -> None:
+@pytest.mark.parametrize(
+    "variable", ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_USER", "KAFKA_BROKERS", "TENANT_COLUMN"]
+)
+def test_a_variable_set_to_nothing_is_wrong(environment: pytest.MonkeyPatch, variable: str) -> None:
     environment.setenv(variable, "")
-    assert variable in _error()
-
-
-@pytest.mark.xfail(strict=True, reason="such a column stops the recorder at its first record: ValueError in msgspec")
-@pytest.mark.parametrize(("variable", "value"), [("TENANT_COLUMN", 'a"b'), ("TENANT_COLUMNS", "s.t=a\\b")])
-def test_a_tenant_column_that_cannot_be_looked_for_stops_the_start(
-    environment: pytest.MonkeyPatch, variable: str, value: str
-) -> None:
-    assert variable in _got(environment, variable, value)
+    assert _error().startswith(f"{variable}: got '', wants ")
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -118,9 +118,9 @@ def test_a_row_is_its_tenants_everybodys_or_nobodys(state: bytes, tenant: str | 
     assert tenant_of(state, "tenant_id") == tenant
 
 
-@pytest.mark.parametrize("column", ["owner", "Org-Id", "class", "a b", "é", "_x", "1"])
+@pytest.mark.parametrize("column", ["owner", "Org-Id", "class", "a b", "é", 'q"', "b\\s", "_x", "1"])
 def test_the_tenant_column_may_have_any_name(column: str) -> None:
-    state = b'{"owner":"t","Org-Id":"t","class":"t","a b":"t","\xc3\xa9":"t","_x":"t","1":"t"}'
+    state = b'{"owner":"t","Org-Id":"t","class":"t","a b":"t","\xc3\xa9":"t","q\\"":"t","b\\\\s":"t","_x":"t","1":"t"}'
     assert tenant_of(state, column) == "t"
 
 

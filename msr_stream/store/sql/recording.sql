@@ -23,7 +23,7 @@ UPDATE shard SET stopped = $2, version = version + 1 WHERE topic = $1 AND stoppe
 
 -- name: read_progress
 -- A shard's progress.
-SELECT shard_id, version, flushed_offset, record_offset, record_timestamp, record_hash, last_position,
+SELECT shard_id, source, version, flushed_offset, record_offset, record_timestamp, record_hash, last_position,
        last_effective, newest_source_time, settled_until, last_commit_lsn, last_lsn, stopped
 FROM shard WHERE topic = $1 AND partition = $2
 
