@@ -111,4 +111,5 @@ def _advance(
         newest_source_time=sifted.newest_source_time,
         settled_until=max(settled, default=None),
         last_sequence=sifted.last_sequence,
+        unsequenced_lsn=sifted.unsequenced_lsn,
     )

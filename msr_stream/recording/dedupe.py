@@ -31,6 +31,7 @@ class Sifted(NamedTuple):
         copies: how many records were left out.
         last_sequence: the shard's newest capture sequence after the run.
         newest_source_time: the newest source time recorded, after the run.
+        unsequenced_lsn: the highest lsn recorded of records without a whole sequence, after the run.
         epoch: the first change of a source that runs through old numbers again, if one does.
         predecessor: for a tombstone that begins the next run.
     """
@@ -41,18 +42,29 @@ class Sifted(NamedTuple):
     copies: int
     last_sequence: CaptureSequence | None
     newest_source_time: int | None
+    unsequenced_lsn: int | None
     epoch: Change | None
     predecessor: Predecessor
 
 
-def candidates(decoded: Sequence[Decoded], last: CaptureSequence | None) -> set[Identity]:
-    """The identities to look up: at least those of all records that may be copies."""
+def candidates(
+    decoded: Sequence[Decoded], last: CaptureSequence | None, unsequenced: int | None = None
+) -> set[Identity]:
+    """The identities to look up: at least those of all records that may be copies.
+
+    Args:
+        decoded: the run's records.
+        last: the shard's newest capture sequence.
+        unsequenced: the highest lsn recorded without a whole sequence: what was sent so may come again with one.
+    """
     found: set[Identity] = set()
     for item in decoded:
         if isinstance(item, Change):
             if item.lsn is None:
                 continue
-            if item.sequence is not None and (last is None or item.sequence > last):
+            if item.sequence is None:
+                unsequenced = max(item.lsn, item.lsn if unsequenced is None else unsequenced)
+            elif (last is None or item.sequence > last) and (unsequenced is None or item.lsn > unsequenced):
                 last = item.sequence
                 continue
         if isinstance(item, Change | DeadLetter) and item.identity is not None:
@@ -67,6 +79,7 @@ def sift(
     last: CaptureSequence | None,
     newest: int | None,
     predecessor: Predecessor,
+    unsequenced: int | None = None,
 ) -> Sifted:
     """Leave the copies out.
 
@@ -77,8 +90,10 @@ def sift(
         last: the shard's newest capture sequence.
         newest: the newest source time recorded in it.
         predecessor: of the run's first record.
+        unsequenced: the highest lsn recorded of records without a whole sequence.
     """
     sieve = _Sieve(asked, recorded, last, newest, predecessor)
+    sieve.unsequenced = unsequenced
     for item in decoded:
         if isinstance(item, Change):
             sieve.change(item)
@@ -87,8 +102,8 @@ def sift(
         elif item is not None:
             sieve.markers.append(item)
     return Sifted(
-        sieve.changes, sieve.dead_letters, sieve.markers, sieve.copies, sieve.last, sieve.newest, sieve.epoch,
-        sieve.predecessor,
+        sieve.changes, sieve.dead_letters, sieve.markers, sieve.copies, sieve.last, sieve.newest, sieve.unsequenced,
+        sieve.epoch, sieve.predecessor,
     )  # fmt: skip
 
 
@@ -109,6 +124,7 @@ class _Sieve:
         self.copies = 0
         self.epoch: Change | None = None
         self.last, self.newest, self.predecessor = last, newest, predecessor
+        self.unsequenced: int | None = None
         self._asked, self._recorded = asked, recorded
         self._seen: set[Identity] = set()
 
@@ -144,12 +160,15 @@ class _Sieve:
 
     def _is_new(self, change: Change) -> bool:
         sequence, identity = change.sequence, change.identity
-        if sequence is not None and (self.last is None or sequence > self.last):
-            self.last = sequence
-        elif identity in self._seen or identity in self._recorded:
+        higher = sequence is not None and (self.last is None or sequence > self.last)
+        if identity in self._seen or (identity in self._asked and identity in self._recorded):
             return False
+        if higher:
+            self.last = sequence
         elif sequence is not None and sequence != self.last and self._is_later(change):
             self.epoch, self.last = self.epoch or change, sequence
+        if sequence is None and change.lsn is not None:
+            self.unsequenced = max(change.lsn, change.lsn if self.unsequenced is None else self.unsequenced)
         if self._is_later(change):
             self.newest = change.source_time
         if identity is not None and identity in self._asked:

@@ -91,9 +91,12 @@ class Deriver:
             old_states: last states under old keys that were waited for.
         """
         shard_id = progress.shard_id
-        asked = candidates(decoded, progress.last_sequence)
+        asked = candidates(decoded, progress.last_sequence, progress.unsequenced_lsn)
         recorded = await self._look_up(lambda: self._history.recorded(shard_id, asked)) if asked else set()
-        sifted = sift(decoded, asked, recorded, progress.last_sequence, progress.newest_source_time, self._predecessor)
+        sifted = sift(
+            decoded, asked, recorded, progress.last_sequence, progress.newest_source_time, self._predecessor,
+            progress.unsequenced_lsn,
+        )  # fmt: skip
         self._predecessor = sifted.predecessor
         self._say_epoch(sifted)
         if sifted.changes:

@@ -49,6 +49,7 @@ class Progress(msgspec.Struct, frozen=True):
         newest_source_time: newest source time recorded.
         settled_until: no event at or before this can come any more.
         last_sequence: the newest capture sequence.
+        unsequenced_lsn: the highest lsn recorded of records whose sequence was not whole.
     """
 
     shard_id: int
@@ -63,6 +64,7 @@ class Progress(msgspec.Struct, frozen=True):
     newest_source_time: int | None = None
     settled_until: int | None = None
     last_sequence: CaptureSequence | None = None
+    unsequenced_lsn: int | None = None
 
     @property
     def next_offset(self) -> int:

@@ -209,7 +209,8 @@ class ShardRecorder:
         try:
             after = await database.retry("flush", lambda: history.flush(batch, rows))
         except asyncpg.PostgresError as error:
-            if isinstance(error, PASSING) or not records or isinstance(decoded[0], DeadLetter):
+            hopeless = len(records) <= 1 and not (decoded and isinstance(decoded[0], Change))
+            if isinstance(error, PASSING) or hopeless:
                 raise MsrError(f"the database refuses a run of {self.shard}: {error}") from error
             return await self._flush_parts(error, batch, decoded, records, old_states)
         if batch.dead_letters:
@@ -245,7 +246,8 @@ def _parts(
     """A refused run in halves; a single refused record as a dead letter."""
     if len(records) == 1:
         log.warning("refused by the database", offset=records[0].offset, error=str(error))
-        return [([DeadLetter(records[0].offset, "REFUSED_BY_DATABASE", str(error))], records, end)]
+        identity = decoded[0].identity if isinstance(decoded[0], Change) else None
+        return [([DeadLetter(records[0].offset, "REFUSED_BY_DATABASE", str(error), identity)], records, end)]
     middle = len(records) // 2
     return [
         (decoded[:middle], records[:middle], records[middle].offset),

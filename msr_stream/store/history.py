@@ -45,6 +45,7 @@ class History:
     async def register(self, topic: str, source: str, partitions: int) -> list[int]:
         """Make sure that all partitions of a topic are known shards; returns the new ones."""
         async with self._database.recording() as connection, connection.transaction():
+            await connection.execute(_sql["hold_settled"])
             found = await connection.fetch(_sql["register_shards"], topic, source, partitions)
             await connection.execute(_sql["begin_coverage"], topic)
         return [row["partition"] for row in found]
@@ -187,7 +188,7 @@ class History:
                 after.shard_id, batch.before.version, after.flushed_offset, after.record_offset,
                 after.record_timestamp, after.record_hash, after.last_position, after.last_effective,
                 after.newest_source_time, after.settled_until, *sequence,
-                len(batch.events), batch.copies, len(batch.dead_letters), batch.live_delta,
+                len(batch.events), batch.copies, len(batch.dead_letters), batch.live_delta, after.unsequenced_lsn,
             )
         )  # fmt: skip
         try:

@@ -261,3 +261,14 @@ def test_also_when_a_run_ends_between_the_copy_and_its_tombstone() -> None:
 def test_a_tombstone_after_a_new_change_follows_no_copy() -> None:
     (_, kept) = Shard().take(streamed("1"), _tombstone("1")).changes
     assert kept.follows is None
+
+
+def test_what_was_sent_without_a_whole_sequence_is_known_when_it_comes_with_one() -> None:
+    """A capture that starts without a stored offset sends null first; after a crash the same record may be whole."""
+    first, again = streamed("1", sequence=(None, 100)), streamed("1", sequence=(90, 100))
+    sifted = sift([first], candidates([first], None), set(), None, None, Predecessor())
+    assert (sifted.last_sequence, sifted.unsequenced_lsn) == (None, 100)
+    asked = candidates([again], sifted.last_sequence, sifted.unsequenced_lsn)
+    assert asked == {again.identity}
+    left = sift([again], asked, asked, None, None, Predecessor(), sifted.unsequenced_lsn)
+    assert (left.changes, left.copies) == ([], 1)

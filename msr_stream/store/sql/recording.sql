@@ -1,5 +1,9 @@
 -- What the recorder asks and writes.
 
+-- name: hold_settled
+-- Until the end of the transaction nothing is flushed or settled: a new shard must not begin before what is settled.
+LOCK TABLE shard IN SHARE ROW EXCLUSIVE MODE
+
 -- name: register_shards
 -- The partitions of a topic, present at once; where recording has begun, a new shard starts at the settled instant.
 INSERT INTO shard (topic, partition, source, settled_until)
@@ -24,7 +28,7 @@ UPDATE shard SET stopped = $2, version = version + 1 WHERE topic = $1 AND stoppe
 -- name: read_progress
 -- A shard's progress.
 SELECT shard_id, source, version, flushed_offset, record_offset, record_timestamp, record_hash, last_position,
-       last_effective, newest_source_time, settled_until, last_commit_lsn, last_lsn, stopped
+       last_effective, newest_source_time, settled_until, last_commit_lsn, last_lsn, unsequenced_lsn, stopped
 FROM shard WHERE topic = $1 AND partition = $2
 
 -- name: write_progress
@@ -34,7 +38,7 @@ UPDATE shard SET
     last_position = $7, last_effective = $8, newest_source_time = $9, settled_until = $10,
     last_commit_lsn = $11, last_lsn = $12, events = events + $13, copies = copies + $14,
     dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
-    events_since_keyframe = events_since_keyframe + $13,
+    events_since_keyframe = events_since_keyframe + $13, unsequenced_lsn = $17,
     live = live OR coalesce($10 >= settled_instant(), false)
 WHERE shard_id = $1 AND version = $2
 RETURNING version

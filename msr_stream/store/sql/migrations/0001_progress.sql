@@ -30,6 +30,7 @@ CREATE TABLE shard (
     settled_until timestamptz,
     last_commit_lsn bigint,
     last_lsn bigint,
+    unsequenced_lsn bigint,
     live boolean NOT NULL DEFAULT true,
     stopped text,
     events bigint NOT NULL DEFAULT 0,
@@ -56,6 +57,7 @@ COMMENT ON COLUMN shard.newest_source_time IS 'Newest source time recorded: what
 COMMENT ON COLUMN shard.settled_until IS 'No event at or before this can come any more; null: not settled yet';
 COMMENT ON COLUMN shard.last_commit_lsn IS 'First half of the newest capture sequence';
 COMMENT ON COLUMN shard.last_lsn IS 'Second half of the newest capture sequence';
+COMMENT ON COLUMN shard.unsequenced_lsn IS 'Highest log sequence number recorded of records whose sequence was not whole';
 COMMENT ON COLUMN shard.live IS 'Whether it holds back the settled instant of all';
 COMMENT ON COLUMN shard.stopped IS 'Why the topic is not recorded any further, if it is not';
 COMMENT ON COLUMN shard.events IS 'Events recorded';
