@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from msr_stream.recording.feed import Session
+from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.progress import Run, Shard
 
 
@@ -63,18 +63,6 @@ class MemoryBroker:
                 self.logs[shard] = MemoryLog()
 
 
-class MemoryDelivery:
-    """A run on its way."""
-
-    def __init__(self, session: Session, run: Run) -> None:
-        self.session, self.run = session, run
-        self.acknowledged = False
-
-    def acknowledge(self) -> None:
-        """It is in the database."""
-        self.acknowledged = True
-
-
 class MemoryFeed:
     """`recording.feed.Feed` on a broker in memory, for one worker.
 
@@ -87,7 +75,7 @@ class MemoryFeed:
     def __init__(
         self,
         broker: MemoryBroker,
-        deliver: Callable[[MemoryDelivery], None],
+        deliver: Callable[[Delivery], None],
         run_length: Callable[[], int] = lambda: 100,
     ) -> None:
         self.broker = broker
@@ -161,5 +149,5 @@ class MemoryFeed:
         records = [record for record in log.records if position <= record.offset < end]
         self._positions[session] = end
         session.outstanding += 1
-        self._deliver(MemoryDelivery(session, Run(position, end, records)))
+        self._deliver(Delivery(session, Run(position, end, records)))
         return True

@@ -21,22 +21,11 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from msr_stream.recording.feed import Session
+from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.progress import Run, Shard
 
 #: Whether a topic is read in runs.
 IsCdc = Callable[[str], bool]
-
-
-class Delivery:
-    """A run and the Faust message that carries it."""
-
-    __slots__ = ("acknowledge", "run", "session")
-
-    def __init__(self, session: Session, run: Run) -> None:
-        self.session = session
-        self.run = run
-        self.acknowledge: Callable[[], None] = lambda: None
 
 
 class RunThread(driver.AIOKafkaConsumerThread):

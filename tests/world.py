@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msr_stream.recording.feed import Delivery
 from msr_stream.recording.progress import Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.settling import Settler
@@ -18,7 +19,7 @@ from msr_stream.store.database import Database
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
 from msr_stream.store.settled import Settled
-from msr_stream.testing import MemoryBroker, MemoryDelivery, MemoryFeed
+from msr_stream.testing import MemoryBroker, MemoryFeed
 
 TOPIC = "d.s.t"
 
@@ -115,7 +116,7 @@ async def world(settings: Settings, broker: MemoryBroker | None = None, run_leng
     await database.open()
     made: list[World] = []
 
-    def deliver(delivery: MemoryDelivery) -> None:
+    def deliver(delivery: Delivery) -> None:
         made[0].recorder.take(delivery)
 
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msr_stream.recording.progress import Run, Shard
@@ -22,22 +22,15 @@ class Session:
         self.outstanding = 0
 
 
-class Delivery(Protocol):
-    """A run on its way, to be acknowledged once it is in the database."""
+class Delivery:
+    """A run on its way, to be acknowledged once it is in the database, or holds nothing new."""
 
-    @property
-    def session(self) -> Session:
-        """The session it was fetched in."""
-        ...
+    __slots__ = ("acknowledge", "run", "session")
 
-    @property
-    def run(self) -> Run:
-        """What was fetched."""
-        ...
-
-    def acknowledge(self) -> None:
-        """It is in the database, or holds nothing new."""
-        ...
+    def __init__(self, session: Session, run: Run) -> None:
+        self.session = session
+        self.run = run
+        self.acknowledge: Callable[[], None] = lambda: None
 
 
 class Feed(Protocol):

@@ -15,6 +15,9 @@ from msr_stream.store.history import History
 
 log = logs.get(__name__)
 
+#: Seconds until a log that seems to end too early is asked about again.
+_SECOND_LOOK = 0.5
+
 
 class Reopen(MsrError):
     """The shard must be opened again before anything more is recorded."""
@@ -89,7 +92,9 @@ class Opener:
         if recorded is None:
             return Opened(progress, max(begin, progress.next_offset), verified=True)
         if end <= recorded:
-            await self.made_anew(shard, progress)
+            await asyncio.sleep(_SECOND_LOOK)  # a new leader may not know its log's end at once
+            if (await self.feed.ends([shard]))[shard] <= recorded:
+                await self.made_anew(shard, progress)
             return None
         if begin > progress.next_offset:
             reason = f"hole: offsets {progress.next_offset} to {begin - 1} of {shard} were gone before they were read"

@@ -66,7 +66,9 @@ class Settler:
         for shard, instant in instants_wanted.items():
             recorder = owned[shard]
             progress = recorder.progress
-            if progress is not None and recorder.idle and progress.next_offset >= ends[shard]:
+            if progress is not None and ends[shard] < progress.next_offset:
+                recorder.doubt()
+            elif progress is not None and recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
             else:
                 recorder.deriver.settle_target = (ends[shard], instant)

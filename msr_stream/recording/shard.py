@@ -17,8 +17,9 @@ from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.opening import Opened, Opener, Reopen
 from msr_stream.recording.progress import Progress, Run, Shard
+from msr_stream.recording.refusal import halves
 from msr_stream.recording.survey import first_waiting
-from msr_stream.records.change import Change, DeadLetter, Decoded
+from msr_stream.records.change import Change, Decoded
 from msr_stream.store.database import PASSING
 
 log = logs.get(__name__)
@@ -47,7 +48,7 @@ class ShardRecorder:
         self._on_letters = on_letters
         self._opened: Opened | None = None
         self._session: Session | None = None
-        self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
+        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._next_fetch = 0
         self._flushing: asyncio.Task[Progress] | None = None
         self._delivered: Delivery | None = None
@@ -62,6 +63,10 @@ class ShardRecorder:
         """Whether it is open, and nothing is queued, being recorded or being flushed."""
         busy = self._flushing is not None or not self._queue.empty() or self.lock.locked()
         return self.progress is not None and not busy
+
+    def doubt(self) -> None:
+        """The log does not look like the one that was recorded: open the shard again, which finds out."""
+        self._queue.put_nowait(None)
 
     def settled(self, version: int, settled_until: int) -> None:
         """Take note that the idle shard's settled instant was raised."""
@@ -128,7 +133,10 @@ class ShardRecorder:
                 if not getting.done():
                     async with self.lock:
                         await self._end_flush()
-            return await getting
+            delivery = await getting
+            if delivery is None:
+                raise Reopen("the log ends before what was recorded of it")
+            return delivery
         finally:
             getting.cancel()
 
@@ -227,7 +235,7 @@ class ShardRecorder:
     ) -> Progress:
         progress, end = refused.before, refused.after.next_offset
         self.deriver.begin(empty=False)
-        for part, part_records, part_end in _parts(error, decoded, records, end):
+        for part, part_records, part_end in halves(error, decoded, records, end):
             batch, rows = await self.deriver.derive(progress, part, part_records, part_end, old_states)
             progress = await self._flush(batch, rows, part, part_records, old_states)
         return progress
@@ -238,18 +246,3 @@ def _first_waiting(decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldSt
     changes = [(index, item) for index, item in enumerate(decoded) if item.__class__ is Change]
     found = first_waiting([change for _, change in changes], old_states)
     return None if found is None else changes[found]
-
-
-def _parts(
-    error: asyncpg.PostgresError, decoded: Sequence[Decoded], records: Sequence[Any], end: int
-) -> list[tuple[Sequence[Decoded], Sequence[Any], int]]:
-    """A refused run in halves; a single refused record as a dead letter."""
-    if len(records) == 1:
-        log.warning("refused by the database", offset=records[0].offset, error=str(error))
-        identity = decoded[0].identity if isinstance(decoded[0], Change) else None
-        return [([DeadLetter(records[0].offset, "REFUSED_BY_DATABASE", str(error), identity)], records, end)]
-    middle = len(records) // 2
-    return [
-        (decoded[:middle], records[:middle], records[middle].offset),
-        (decoded[middle:], records[middle:], end),
-    ]

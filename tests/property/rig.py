@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from msr_stream.recording.batch import Batch
+from msr_stream.recording.feed import Delivery
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.settling import Settler
@@ -18,7 +19,7 @@ from msr_stream.settings import Settings
 from msr_stream.store.database import Database, connect_arguments, use_instants
 from msr_stream.store.migrations import migrate
 from msr_stream.store.settled import Settled
-from msr_stream.testing import MemoryBroker, MemoryDelivery, MemoryFeed
+from msr_stream.testing import MemoryBroker, MemoryFeed
 
 _LOG = """
 CREATE TABLE shard_log (
@@ -140,7 +141,7 @@ class Worker:
         await self.recorder.revoke(list(self.recorder.shards))
         await self.feed.__aexit__()
 
-    def _take(self, delivery: MemoryDelivery) -> None:
+    def _take(self, delivery: Delivery) -> None:
         self.recorder.take(delivery)
         if self._again:
             self._again -= 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -43,7 +45,7 @@ class World:
         self.workers: list[Worker] = []
         self.kept: list[Kept] = []
         self.replay = Replay(base.settings, base.databases[0], self.clock)
-        self._watching: list[int] = []
+        self._notices: dict[Shard, int] = {}
 
     async def play(self) -> None:
         """All of it."""
@@ -141,6 +143,7 @@ class World:
         flushed = await self._flushed()
         topic = capture.shards[0].topic
         if step.anew:
+            await self._expect_notice(shard for shard in capture.shards if shard.topic == topic)
             capture.lose(lambda shard, offset: shard.topic == topic and offset > flushed.get(shard, -1))
             self.broker.make_anew(topic)
             for shard in capture.shards:
@@ -152,9 +155,9 @@ class World:
             await self._start(number)
 
     def _trim(self, capture: Capture, shard: Shard, flushed: dict[Shard, int], *, lost: bool) -> None:
-        if shard not in flushed:
-            return
-        log, begin = self.broker.logs[shard], flushed[shard] + 1
+        log, begin = self.broker.logs[shard], flushed.get(shard, self.broker.logs[shard].end) + 1
+        if begin > log.end:
+            return  # not known yet, or made anew and not noticed yet
         if lost:
             begin = min(log.end, begin + 3)
             while begin < log.end and log.records[begin - log.begin].value is None:
@@ -215,12 +218,24 @@ class World:
         await self._until(partial(self._all_flushed), "everything is recorded")
 
     async def _all_flushed(self) -> bool:
-        flushed = await self._flushed()
-        return all(
+        flushed, noticed = await self._flushed(), await self._noticed()
+        return all(noticed[shard] >= count for shard, count in self._notices.items()) and all(
             log.begin == log.end or flushed[shard] >= log.end - 1
             for shard, log in self.broker.logs.items()
             if shard in flushed
         )
+
+    async def _expect_notice(self, shards: Iterable[Shard]) -> None:
+        """A shard with a record of the log that is gone must notice that; only then its offsets mean the new one."""
+        flushed, noticed = await self._flushed(), await self._noticed()
+        self._notices |= {shard: noticed[shard] + 1 for shard in shards if flushed.get(shard, -1) >= 0}
+        self.clock.now += SECOND
+
+    async def _noticed(self) -> Counter[Shard]:
+        found = await self.base.connection.fetch(
+            "SELECT topic, partition FROM coverage JOIN shard USING (shard_id) WHERE reason LIKE 'topic made anew%'"
+        )
+        return Counter(Shard(row["topic"], row["partition"]) for row in found)
 
     async def _flushed(self) -> dict[Shard, int]:
         found = await self.base.connection.fetch("SELECT topic, partition, flushed_offset FROM shard")
