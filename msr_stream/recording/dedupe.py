@@ -14,10 +14,16 @@ from msr_stream.records.change import Sequence as CaptureSequence
 
 
 class Predecessor(NamedTuple):
-    """What a tombstone needs to know of the record before it."""
+    """What a tombstone needs to know of the record before it.
+
+    Attributes:
+        copy: it was left out as a copy.
+        deleted: the id of the entity it deleted: not its table, which a tombstone does not name.
+        lsn: of a copy, its lsn.
+    """
 
     copy: bool = False
-    deleted: tuple[str, str] | None = None
+    deleted: str | None = None
     lsn: int | None = None
 
 
@@ -137,8 +143,7 @@ class _Sieve:
             self.predecessor = Predecessor(copy=True, lsn=change.lsn)
         else:
             self.changes.append(change)
-            deleted = (change.table_name, change.entity_id) if change.op == "d" else None
-            self.predecessor = Predecessor(deleted=deleted)
+            self.predecessor = Predecessor(deleted=change.entity_id if change.op == "d" else None)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a dead letter, unless it is a copy."""
@@ -154,7 +159,7 @@ class _Sieve:
     def _tombstone(self, change: Change) -> None:
         """After a delete it says nothing of its own; after a copy it may have been recorded before, too."""
         change.follows = self.predecessor.lsn
-        if self.predecessor.deleted != (change.table_name, change.entity_id):
+        if self.predecessor.deleted != change.entity_id:
             self.changes.append(change)
         self.predecessor = Predecessor()
 

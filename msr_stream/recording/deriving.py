@@ -51,7 +51,7 @@ class Deriver:
         self._decoder, self._cache_limit = decoder, cache_limit
         self._on_tables, self._clock = on_tables, clock
         self._cache = EntityCache(cache_limit, complete=False)
-        self._predecessor = Predecessor()
+        self._predecessor = self._before = Predecessor()
 
     def begin(self, *, empty: bool) -> None:
         """Forget everything: the shard was opened, `empty` if nothing was ever recorded in it."""
@@ -59,11 +59,16 @@ class Deriver:
         self._predecessor = Predecessor()
         self.settle_target = None
 
+    def step_back(self) -> None:
+        """The batch derived last was refused: what was learned from it does not hold."""
+        self._cache = EntityCache(self._cache_limit, complete=False)
+        self._predecessor = self._before
+
     def follow(self, last: Any) -> None:
         """Note the record that the first one to come follows."""
         decoded = self._decoder.decode(last)
         if isinstance(decoded, Change) and decoded.op == "d":
-            self._predecessor = Predecessor(deleted=(decoded.table_name, decoded.entity_id))
+            self._predecessor = Predecessor(deleted=decoded.entity_id)
 
     async def decode(self, records: Sequence[Any]) -> list[Decoded]:
         """What the records say, one by one."""
@@ -97,7 +102,7 @@ class Deriver:
             decoded, asked, recorded, progress.last_sequence, progress.newest_source_time, self._predecessor,
             progress.unsequenced_lsn,
         )  # fmt: skip
-        self._predecessor = sifted.predecessor
+        self._predecessor, self._before = sifted.predecessor, self._predecessor
         self._say_epoch(sifted)
         if sifted.changes:
             await self._on_tables(sifted.changes, self._decoder)

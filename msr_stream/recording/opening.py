@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -89,20 +90,27 @@ class Opener:
 
     async def _decide(self, shard: Shard, progress: Progress, begin: int, end: int) -> Opened | None:
         recorded = progress.record_offset
-        if recorded is None:
-            return Opened(progress, max(begin, progress.next_offset), verified=True)
-        if end <= recorded:
+        last = progress.flushed_offset if recorded is None else recorded
+        if end <= last:
             await asyncio.sleep(_SECOND_LOOK)  # a new leader may not know its log's end at once
-            if (await self.feed.ends([shard]))[shard] <= recorded:
+            if (await self.feed.ends([shard]))[shard] <= last:
                 await self.made_anew(shard, progress)
+            return None
+        if begin > progress.next_offset and progress.flushed_offset < 0 and progress.last_position == 0:
+            await self._skip(shard, progress, begin - 1)  # the log was trimmed before this shard was known
             return None
         if begin > progress.next_offset:
             reason = f"hole: offsets {progress.next_offset} to {begin - 1} of {shard} were gone before they were read"
             await self._restart(shard, progress, begin - 1, reason)
             return None
-        if begin > recorded:
+        if recorded is None or begin > recorded:
             return Opened(progress, progress.next_offset, verified=True)
         return Opened(progress, recorded, verified=False)
+
+    async def _skip(self, shard: Shard, progress: Progress, flushed_offset: int) -> None:
+        log.info("the log begins later than its first record", shard=str(shard), offset=flushed_offset + 1)
+        with contextlib.suppress(ShardMoved):
+            await self.database.retry("skip", lambda: self.history.restart(progress, flushed_offset, None))
 
     async def _restart(self, shard: Shard, progress: Progress, flushed_offset: int, reason: str) -> None:
         log.error(reason, shard=str(shard))

@@ -234,7 +234,7 @@ class ShardRecorder:
         old_states: Mapping[OldKey, OldState],
     ) -> Progress:
         progress, end = refused.before, refused.after.next_offset
-        self.deriver.begin(empty=False)
+        self.deriver.step_back()
         for part, part_records, part_end in halves(error, decoded, records, end):
             batch, rows = await self.deriver.derive(progress, part, part_records, part_end, old_states)
             progress = await self._flush(batch, rows, part, part_records, old_states)

@@ -133,8 +133,8 @@ class History:
             owner: str = await connection.fetchval(_sql["claim_table"], table_name, source, topic)
         return owner
 
-    async def restart(self, progress: Progress, flushed_offset: int, reason: str) -> None:
-        """Go on in a log that is not what it was: its positions go on, its coverage ends here and begins anew.
+    async def restart(self, progress: Progress, flushed_offset: int, reason: str | None) -> None:
+        """Go on after an offset; its positions go on. With a reason its coverage ends here and begins anew.
 
         Raises:
             ShardMoved: another worker has moved the shard.
@@ -145,7 +145,8 @@ class History:
             )
             if moved is None:
                 raise ShardMoved
-            await connection.execute(_sql["end_coverage"], progress.shard_id, reason)
+            if reason is not None:
+                await connection.execute(_sql["end_coverage"], progress.shard_id, reason)
 
     async def unpublished(self, shard_id: int) -> list[Letter]:
         """Dead letters whose copy has not been sent yet, at most a hundred."""

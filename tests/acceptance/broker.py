@@ -55,16 +55,20 @@ class Broker:
 
         return asyncio.run(work())
 
-    def size(self, topic: str) -> int:
-        """How many records a topic has had."""
+    def size(self, topic: str, more_than: int = -1) -> int:
+        """How many records a topic has had, as soon as they are more than so many."""
 
         async def work() -> int:
             async with AIOKafkaConsumer(bootstrap_servers=self.address) as consumer:
                 await consumer._client.force_metadata_update()
                 shards = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-                return sum((await consumer.end_offsets(shards)).values())
+                while True:
+                    size = int(sum((await consumer.end_offsets(shards)).values()))
+                    if size > more_than:
+                        return size
+                    await asyncio.sleep(0.01)
 
-        return asyncio.run(work())
+        return asyncio.run(asyncio.wait_for(work(), 60))
 
     def make_anew(self, topic: str) -> None:
         """Delete a topic and create it again with the same partitions and settings."""

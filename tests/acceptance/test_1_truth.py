@@ -17,7 +17,7 @@ def test_every_moment_is_as_it_was(scene: Scene) -> None:
     )
     begun = now(scene.app_dsn)
     with scene.workload.running():
-        scene.workload.go_on(1200)
+        scene.workload.go_on(800)
     lifts = scene.verifier.verify(begun, instants=100)
     scene.tell(f"lifts: {lifts}")
     assert lifts.changes > 1000

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from signal import SIGCONT, SIGKILL
+from typing import Any
 
 import psutil
 import pytest
@@ -89,23 +92,51 @@ def test_a_worker_sleeps_in_a_flush_while_another_takes_over(scene: Scene) -> No
 
 
 def test_connect_is_killed_during_a_copy(scene: Scene) -> None:
+    """All rows of a COPY's page share one sequence: after the crash Debezium sends some of them again.
+
+    What is in the topic is in the database exactly once, whatever Debezium does; that it has lost no row is said by
+    the comparison with the source. (Debezium 3.6.1 lost none here, in many runs.)
+    """
+    topic, rows = "demo.truth.reading", 20_000
+    wait_until(lambda: is_past_snapshot(scene), 30, "Connect has kept that the first snapshot is over", every=0.5)
     with work(scene, limit=120), scene.workload.client() as client:
-        size = scene.broker.size("demo.truth.reading")
-        client.copy_readings(15_000)
-        wait_until(lambda: recorded(scene, "demo.truth.reading") > size + 500, 30, "the copy arrives", every=0.01)
+        size = scene.broker.size(topic)
+        client.copy_readings(rows)
+        scene.broker.size(topic, more_than=size + 500)
         scene.stack.connect.kill()
-        sent = scene.broker.size("demo.truth.reading") - size
-        scene.tell(f"Connect was killed after {sent} of 15000 rows of a COPY")
-        assert 0 < sent < 15_000
+        sent = scene.broker.size(topic) - size
+        scene.tell(f"Connect was killed after {sent} of {rows} rows of a COPY")
+        assert 0 < sent < rows
         restart(scene, scene.stack.connect)
         scene.stack.wait_capturing()
         client.remove_readings(all_of_them=True)
+        check_topic(scene, topic)
 
 
-def recorded(scene: Scene, topic: str) -> int:
-    """Up to where a topic is recorded, all partitions together."""
-    [(offsets,)] = scene.query("SELECT sum(flushed_offset + 1) FROM msr.shard WHERE topic = %s", topic)
-    return int(offsets)
+def is_past_snapshot(scene: Scene) -> bool:
+    """Whether Connect would go on after a crash, not send all rows again first."""
+    kept = scene.broker.read("msr.connect_offsets")
+    return bool(kept) and not json.loads(kept[-1].value or b"{}").get("snapshot")
+
+
+def check_topic(scene: Scene, topic: str) -> None:
+    """What the topic holds so far is in the database, and there once."""
+    records = scene.broker.read(topic)
+    scene.api().wait_settled(now(scene.app_dsn), 90)
+    sent = Counter(identity(record) for record in records if record.value is not None)
+    query = """SELECT source_lsn, source_txid, entity_id FROM msr.cdc_event JOIN msr.shard USING (shard_id)
+               WHERE topic = %s"""
+    stored = Counter(scene.query(query, topic))
+    missing = sent.keys() - stored.keys()
+    assert not missing, f"sent and not recorded: {len(missing)}, {list(missing)[:5]}"
+    assert set(stored.values()) == {1}, f"recorded twice: {stored.most_common(5)}"
+    scene.tell(f"{sum(sent.values()) - len(sent)} of {len(records)} records were sent twice")
+
+
+def identity(record: Any) -> tuple[int, int, str]:
+    """Log sequence number, transaction and key of a record."""
+    source = json.loads(record.value)["source"]
+    return source["lsn"], source["txId"], str(json.loads(record.key)["id"])
 
 
 def restart(scene: Scene, service: Service) -> None:
@@ -140,6 +171,7 @@ def test_the_history_database_restarts(scene: Scene, end: str) -> None:
 def test_the_broker_restarts(scene: Scene, end: str) -> None:
     with work(scene, limit=120):
         getattr(scene.stack.kafka, end)()
-        wait_until(lambda: is_down(scene, "broker"), 40, "readiness names the broker")
+        if end == "stop":  # noticed after ten seconds: once is enough
+            wait_until(lambda: is_down(scene, "broker"), 40, "readiness names the broker")
         restart(scene, scene.stack.kafka)
         scene.worker.wait_ready()

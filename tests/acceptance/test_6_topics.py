@@ -123,8 +123,8 @@ def test_with_the_source_busy_the_newest_state_is_right_and_the_hole_is_named(sc
 
 @pytest.mark.xfail(
     strict=True,
-    reason="the flushed record is read back only when a shard is opened: a reader that goes on reading at its old offset"
-    " of the new log notices nothing, and what lies before it is never read",
+    reason="the flushed record is read back only when a shard is opened: who goes on reading the new log at the old"
+    " offset notices nothing, and what lies before it is never read",
 )
 def test_a_log_made_anew_that_outgrows_the_old_one_at_once(scene: Scene) -> None:
     """The old offsets exist in the new log before any reader has looked: they are other records."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -130,12 +131,13 @@ async def _same_times(
 ) -> None:
     """Effective times are exactly those of invariant 5, from the log of the shard's progress."""
     steps = await world.base.connection.fetch(
-        "SELECT l.* FROM shard_log l JOIN shard USING (shard_id) WHERE topic = $1 AND partition = $2 ORDER BY l.version",
+        "SELECT l.* FROM shard_log l JOIN shard USING (shard_id) WHERE topic = $1 AND partition = $2 "
+        "ORDER BY l.version",
         *shard,
     )
     end = world.clock.now
     done, floor = 0, -(2**62)
-    for before, step in zip(steps, steps[1:], strict=False):
+    for before, step in pairwise(steps):
         assert before["settled_until"] is None or before["settled_until"] <= step["settled_until"], "settled: lowered"
         if before["settled_until"] is not None:
             floor = max(floor, before["settled_until"] + 1)
