@@ -19,7 +19,8 @@ from msr_stream.records.change import Change
 from msr_stream.records.decode import Decoder
 from msr_stream.settings import Settings
 from msr_stream.store.database import Database
-from msr_stream.store.history import History, Letter
+from msr_stream.store.history import History
+from msr_stream.store.letters import Letter
 
 log = logs.get(__name__)
 

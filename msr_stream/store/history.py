@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
 
 from msr_stream import faults
 from msr_stream.errors import ShardMoved
@@ -15,24 +12,12 @@ from msr_stream.recording.batch import Batch
 from msr_stream.recording.cache import Entity
 from msr_stream.recording.event import OldState, Recalled
 from msr_stream.recording.progress import Progress, Shard
-from msr_stream.records.change import Change, DeadLetter, Identity
+from msr_stream.records.change import Change, Identity
 from msr_stream.store import queries, rows
 from msr_stream.store.database import Connection, Database
+from msr_stream.store.letters import Letter, headers_from, letter_columns
 
 _sql = queries.load("recording")
-
-
-class Letter(NamedTuple):
-    """A dead letter as stored, on its way to the dead letter topic."""
-
-    dead_letter_id: int
-    record_offset: int
-    record_timestamp: int
-    code: str
-    reason: str
-    record_key: bytes | None
-    record_value: bytes | None
-    record_headers: list[tuple[str, bytes]]
 
 
 class History:
@@ -152,7 +137,7 @@ class History:
         """Dead letters whose copy has not been sent yet, at most a hundred."""
         async with self._database.recording() as connection:
             found = await connection.fetch(_sql["unpublished_dead_letters"], shard_id)
-        return [Letter(**{**dict(row), "record_headers": _headers_from(row["record_headers"])}) for row in found]
+        return [Letter(**{**dict(row), "record_headers": headers_from(row["record_headers"])}) for row in found]
 
     async def mark_published(self, letters: Sequence[Letter]) -> None:
         """Their copies were sent."""
@@ -214,7 +199,7 @@ class History:
                 _sql["add_activity"], shard_id, *map(list, zip(*keys, strict=True)), list(batch.activity.values())
             )
         if batch.dead_letters:
-            await connection.execute(_sql["add_dead_letters"], shard_id, *_letter_columns(batch.dead_letters))
+            await connection.execute(_sql["add_dead_letters"], shard_id, *letter_columns(batch.dead_letters))
         for source, instant in batch.markers.items():
             await connection.execute(_sql["add_marker"], source, instant)
 
@@ -233,19 +218,3 @@ async def _copy_data(built: Sequence[bytes]) -> AsyncIterator[bytes]:
     for chunk in built:
         yield chunk
     yield rows.TRAILER
-
-
-def _letter_columns(letters: Sequence[tuple[DeadLetter, Any]]) -> list[list[Any]]:
-    found = []
-    for letter, record in letters:
-        lsn, txid, table_name, entity_id = letter.identity or (None, None, None, None)
-        headers = json.dumps([(name, base64.b64encode(value or b"").decode()) for name, value in record.headers])
-        found.append(
-            (letter.offset, record.timestamp, letter.code, letter.reason.replace("\0", "\\0"), record.key, record.value,
-             headers.replace("\\u0000", ""), table_name, entity_id, lsn, txid)
-        )  # fmt: skip
-    return [list(column) for column in zip(*found, strict=True)]
-
-
-def _headers_from(text: str) -> list[tuple[str, bytes]]:
-    return [(name, base64.b64decode(value)) for name, value in json.loads(text)]

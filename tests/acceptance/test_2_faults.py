@@ -97,7 +97,7 @@ def test_connect_is_killed_during_a_copy(scene: Scene) -> None:
     What is in the topic is in the database exactly once, whatever Debezium does; that it has lost no row is said by
     the comparison with the source. (Debezium 3.6.1 lost none here, in many runs.)
     """
-    topic, rows = "demo.truth.reading", 20_000
+    topic, rows = "demo.truth.reading", 12_000
     wait_until(lambda: is_past_snapshot(scene), 30, "Connect has kept that the first snapshot is over", every=0.5)
     with work(scene, limit=120), scene.workload.client() as client:
         size = scene.broker.size(topic)
