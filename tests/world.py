@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,7 +46,15 @@ class World:
         await self.recorder.history.register(topic, topic.split(".", maxsplit=1)[0], partitions)
         self.recorder.assign([Shard(topic, partition) for partition in range(partitions)])
 
-    def send(self, row: dict[str, Any] | None, *, op: str = "c", shard: Shard | None = None, **source: Any) -> int:
+    def send(
+        self,
+        row: dict[str, Any] | None,
+        *,
+        op: str = "c",
+        shard: Shard | None = None,
+        old_key: dict[str, Any] | None = None,
+        **source: Any,
+    ) -> int:
         """Write an envelope to a shard, with the next sequence unless told otherwise; returns its source time."""
         shard = shard or Shard(TOPIC, 0)
         self.number += 1
@@ -63,12 +71,19 @@ class World:
             "source": block,
             "op": op,
         }
-        self.write(json.dumps(key).encode(), json.dumps(envelope).encode(), shard)
+        headers = [("__debezium.oldkey", json.dumps(old_key).encode())] if old_key else []
+        self.write(json.dumps(key).encode(), json.dumps(envelope).encode(), shard, headers)
         return int(block["ts_us"])
 
-    def write(self, key: bytes | None, value: bytes | None, shard: Shard | None = None) -> None:
+    def write(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        shard: Shard | None = None,
+        headers: Sequence[tuple[str, bytes]] = (),
+    ) -> None:
         """Write any record to a shard."""
-        self.broker.logs[shard or Shard(TOPIC, 0)].append(key, value, timestamp=time.time_ns() // 1_000_000)
+        self.broker.logs[shard or Shard(TOPIC, 0)].append(key, value, headers, timestamp=time.time_ns() // 1_000_000)
         self.feed.wake()
 
     async def flushed(self) -> None:

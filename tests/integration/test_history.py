@@ -198,3 +198,18 @@ async def test_a_silent_source_holds_nobody_up_and_is_named(settings: Settings) 
         await w.settler.tick()
         async with w.replay.snapshot("t1", None) as snapshot:
             assert await snapshot.incomplete(snapshot.resolve(None)) == []
+
+
+async def test_a_changed_key_waits_for_a_shard_that_has_recorded_nothing_yet(settings: Settings) -> None:
+    """The delete under the old key may lie in a partition nobody has read so far: only then are values unknown."""
+    async with world(settings) as w:
+        await w.own(partitions=2)
+        moved = {"id": 2, "body": "__debezium_unavailable_value"}
+        w.send(moved, shard=Shard("d.s.t", 0), lsn=50, txid=7, sequence='["40", "50"]', old_key={"id": 1})
+        waiting = w.recorder.shards[Shard("d.s.t", 0)]
+        await until(lambda: waiting.lock.locked(), "it waits")
+        w.send({"id": 1, "body": "long"}, shard=Shard("d.s.t", 1), lsn=30, sequence='["20", "30"]')
+        w.send({"id": 1}, op="d", shard=Shard("d.s.t", 1), lsn=50, txid=7, sequence='["40", "50"]')
+        await w.flushed()
+        kept = await w.fetch("SELECT entity_state, unavailable_fields FROM cdc_event WHERE entity_id = '2'")
+    assert [tuple(row) for row in kept] == [('{"id":2,"body":"long"}', None)]

@@ -134,9 +134,7 @@ class Worker:
             for recorder in self.recorder.shards.values():
                 tasks += [recorder._flushing] if recorder._flushing is not None else []  # type: ignore[list-item]
             tasks += self.recorder._tasks.values()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await cancelled(tasks)
         self.failures += [error for task in tasks if not task.cancelled() and (error := task.exception()) and not kill]
         await self.recorder.revoke(list(self.recorder.shards))
         await self.feed.__aexit__()
@@ -164,6 +162,14 @@ class Worker:
 
 async def _look() -> None:
     """Topics are discovered by hand."""
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel, again and again: in Python 3.11 `wait_for` swallows a cancellation that comes with its result."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.1)
 
 
 async def leftovers() -> None:

@@ -18,7 +18,7 @@ from tests.property import histories as h
 from tests.property.answers import Kept, events, folded, state
 from tests.property.capture import LATE_TOPIC, SHAPES, Capture
 from tests.property.rendering import Item, Style
-from tests.property.rig import Base, Clock, Worker, leftovers
+from tests.property.rig import Base, Clock, Worker, cancelled, leftovers
 
 TENANTS = ("t1", "t2")
 PATIENCE = 10.0
@@ -63,8 +63,7 @@ class World:
         finally:
             for worker in self.workers:
                 await worker.stop(kill=False)
-            watch.cancel()
-            await asyncio.wait([watch])
+            await cancelled([watch])
             await leftovers()
         if not watch.cancelled() and (error := watch.exception()) is not None:
             raise error

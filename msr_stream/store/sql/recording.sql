@@ -121,6 +121,6 @@ CROSS JOIN LATERAL (
 WHERE s.topic = $1
 
 -- name: others_passed
--- Whether every other shard of the topic has recorded something later than this sequence.
-SELECT coalesce(bool_and((last_commit_lsn, last_lsn) > ($3::bigint, $4::bigint)), true)
+-- Whether every other shard of the topic has recorded something later than this sequence (one that has nothing has not).
+SELECT coalesce(bool_and(coalesce((last_commit_lsn, last_lsn) > ($3::bigint, $4::bigint), false)), true)
 FROM shard WHERE topic = $1 AND partition <> $2
