@@ -12,6 +12,7 @@ def test_every_moment_is_as_it_was(scene: Scene) -> None:
     """Topics exist when the measured part begins: a topic's first changes wait for its discovery."""
     with scene.workload.running():
         scene.workload.go_on(100)
+    wait_until(lambda: scene.api().state().status == 200, 60, "the first moments have settled")
     wait_until(
         lambda: len({row["table_name"] for row in scene.api().state().rows}) >= len(TABLES), 30, "all tables recorded"
     )

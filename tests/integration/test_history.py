@@ -207,7 +207,7 @@ async def test_a_changed_key_waits_for_a_shard_that_has_recorded_nothing_yet(set
         moved = {"id": 2, "body": "__debezium_unavailable_value"}
         w.send(moved, shard=Shard("d.s.t", 0), lsn=50, txid=7, sequence='["40", "50"]', old_key={"id": 1})
         waiting = w.recorder.shards[Shard("d.s.t", 0)]
-        await until(lambda: waiting.lock.locked(), "it waits")
+        await until(waiting.lock.locked, "it waits")
         w.send({"id": 1, "body": "long"}, shard=Shard("d.s.t", 1), lsn=30, sequence='["20", "30"]')
         w.send({"id": 1}, op="d", shard=Shard("d.s.t", 1), lsn=50, txid=7, sequence='["40", "50"]')
         await w.flushed()
