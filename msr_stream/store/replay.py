@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msr_stream import instants
-from msr_stream.errors import Unavailable
+from msr_stream.errors import RequestError, Unavailable
 from msr_stream.instants import DAY, FIRST, LAST, SECOND
 from msr_stream.replay import Bounds, EventsQuery, Filter, StateQuery, not_settled
 from msr_stream.settings import Settings
@@ -105,10 +105,7 @@ class Replay:
         try:
             async with self._connected() as connection:
                 await self._wait_settled(connection, until)
-                async with (
-                    self._history_held(connection) as epoch,
-                    connection.transaction(isolation="repeatable_read", readonly=True),
-                ):
+                async with self._reading(connection) as epoch:
                     found = await self._begin(connection, epoch, tenant)
                     if found is not None:
                         yield found
@@ -142,15 +139,28 @@ class Replay:
             await asyncio.sleep(_POLL)
 
     @asynccontextmanager
-    async def _history_held(self, connection: Connection) -> AsyncIterator[int]:
-        """Hold the history's current epoch: whoever takes something out of it waits until this is let go."""
+    async def _reading(self, connection: Connection) -> AsyncIterator[int]:
+        """One snapshot, and the history's current epoch held: who takes something out of it waits until it is let go.
+
+        An answer that is given up half-way ends its connection: that stops the statement at once.
+        """
         epoch: int = await connection.fetchval(_sql["epoch"])
         await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", EPOCH_LOCK, epoch)
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             yield epoch
-        finally:
-            if not connection.is_closed():
-                await connection.execute("SELECT pg_advisory_unlock_shared($1, $2)", EPOCH_LOCK, epoch)
+        except RequestError:
+            await self._let_go(connection, epoch)
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+        await self._let_go(connection, epoch)
+
+    @staticmethod
+    async def _let_go(connection: Connection, epoch: int) -> None:
+        await connection.execute("ROLLBACK")
+        await connection.execute("SELECT pg_advisory_unlock_shared($1, $2)", EPOCH_LOCK, epoch)
 
     async def _begin(self, connection: Connection, epoch: int, tenant: str) -> Snapshot | None:
         """The transaction's snapshot; `None` if the epoch was raised before it was held."""
