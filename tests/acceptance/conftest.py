@@ -99,11 +99,15 @@ class Scene:
         return (worker or self.worker).log_path.read_text(errors="replace")
 
     def only_worker(self) -> Worker:
-        """One worker that lives and answers, whatever the last test has left."""
-        for worker in self.stack.workers[1:]:
+        """One worker that lives, answers and has no fault to come, whatever the last test has left."""
+        first, *others = self.stack.workers or [None]
+        for worker in others:
             self.stack.remove_worker(worker)
-        if not self.worker.alive:
-            self.worker.start()
+        if first is not None and "FAULT_POINT" in first.settings:
+            self.stack.remove_worker(first)
+        if not self.stack.workers:
+            return self.stack.add_worker()
+        self.worker.start()  # unless it lives
         self.worker.wait_ready()
         return self.worker
 
