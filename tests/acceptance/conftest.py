@@ -100,11 +100,11 @@ class Scene:
 
     def only_worker(self) -> Worker:
         """One worker that lives, answers and has no fault to come, whatever the last test has left."""
-        first, *others = self.stack.workers or [None]
-        for worker in others:
+        for worker in self.stack.workers[1:]:
             self.stack.remove_worker(worker)
-        if first is not None and "FAULT_POINT" in first.settings:
-            self.stack.remove_worker(first)
+        for worker in list(self.stack.workers):
+            if "FAULT_POINT" in worker.settings:
+                self.stack.remove_worker(worker)
         if not self.stack.workers:
             return self.stack.add_worker()
         self.worker.start()  # unless it lives
