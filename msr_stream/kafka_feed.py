@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from msr_stream import logs
 from msr_stream.recording.feed import Session
 from msr_stream.recording.progress import Shard
+from msr_stream.topic_ids import topic_ids
 
 log = logs.get(__name__)
 
@@ -29,7 +30,7 @@ class KafkaFeed:
     def __init__(self, app: Any, brokers: Sequence[str]) -> None:
         self._app, self._brokers = app, list(brokers)
         self._asker: AIOKafkaConsumer | None = None
-        self._asking = asyncio.Lock()
+        self._asking, self._connecting = asyncio.Lock(), asyncio.Lock()
 
     async def seek(self, shard: Shard, offset: int) -> Session:
         """Read the shard from this offset on."""
@@ -47,6 +48,16 @@ class KafkaFeed:
     async def ends(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
         """The offset after the last of each log."""
         return await self._offsets("end_offsets", shards)
+
+    async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, str]:
+        """The broker's ids of those topics that exist, as far as it gives ids."""
+        wanted = list(topics)
+        while True:
+            try:
+                return await topic_ids((await self._connected())._client, wanted)  # noqa: SLF001
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.warning("the broker does not tell topic ids, asking again", error=repr(error))
+            await asyncio.sleep(0.5)
 
     async def close(self) -> None:
         """Leave the broker."""
@@ -68,11 +79,12 @@ class KafkaFeed:
             await asyncio.sleep(0.5)
 
     async def _connected(self) -> AIOKafkaConsumer:
-        if self._asker is None:
-            asker = AIOKafkaConsumer(bootstrap_servers=self._brokers, request_timeout_ms=_PATIENCE_MS)
-            await asker.start()
-            self._asker = asker
-        return self._asker
+        async with self._connecting:
+            if self._asker is None:
+                asker = AIOKafkaConsumer(bootstrap_servers=self._brokers, request_timeout_ms=_PATIENCE_MS)
+                await asker.start()
+                self._asker = asker
+            return self._asker
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -50,17 +50,25 @@ class MemoryBroker:
     Attributes:
         logs: by shard.
         sent: what was written with `MemoryFeed.send`: topic, key, value, headers.
+        gives_ids: whether it tells topic ids; older brokers do not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, gives_ids: bool = True) -> None:
+        self.gives_ids = gives_ids
+        self._makings: Counter[str] = Counter()
         self.logs: dict[Shard, MemoryLog] = defaultdict(MemoryLog)
         self.sent: list[tuple[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]]]] = []
 
     def make_anew(self, topic: str) -> None:
         """Delete a topic and make it again, empty."""
+        self._makings[topic] += 1
         for shard in self.logs:
             if shard.topic == topic:
                 self.logs[shard] = MemoryLog()
+
+    def topic_id(self, topic: str) -> str:
+        """Its id: another one each time it is made."""
+        return f"{topic} {self._makings[topic]}"
 
 
 class MemoryFeed:
@@ -116,6 +124,10 @@ class MemoryFeed:
     async def ends(self, shards: Iterable[Shard]) -> Mapping[Shard, int]:
         """The offset after the last of each log."""
         return {shard: self.broker.logs[shard].end for shard in shards}
+
+    async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, str]:
+        """The broker's ids of topics, if it gives any."""
+        return {topic: self.broker.topic_id(topic) for topic in topics} if self.broker.gives_ids else {}
 
     async def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]

@@ -112,4 +112,5 @@ def _advance(
         settled_until=max(settled, default=None),
         last_sequence=sifted.last_sequence,
         unsequenced_lsn=sifted.unsequenced_lsn,
+        topic_id=before.topic_id,
     )

@@ -52,6 +52,10 @@ class Feed(Protocol):
         """The offset after the last of each log."""
         ...
 
+    async def topic_ids(self, topics: Iterable[str]) -> Mapping[str, str]:
+        """The broker's ids of those topics that exist, as far as it gives ids: a topic made anew has another."""
+        ...
+
     async def send(
         self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]
     ) -> None:

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from msr_stream import logs
 from msr_stream.errors import MsrError, ShardMoved
 from msr_stream.recording.feed import Feed
@@ -18,6 +20,11 @@ log = logs.get(__name__)
 
 #: Seconds until a log that seems to end too early is asked about again.
 _SECOND_LOOK = 0.5
+
+
+def is_another(progress: Progress, topic_id: str | None) -> bool:
+    """Whether a topic's id, as the broker tells it, says that it is not the one that was recorded."""
+    return None not in (progress.topic_id, topic_id) and progress.topic_id != topic_id
 
 
 class Reopen(MsrError):
@@ -59,15 +66,18 @@ class Opener:
     async def open(self, shard: Shard) -> Opened:
         """Read the progress, hold it against the log's two ends, and say where to go on.
 
-        A log that ends before the record flushed last was made anew; one that starts after what comes
-        next has a hole. Both are said, kept in `coverage`, and answered with a request for a snapshot.
+        A topic with another id, or whose log ends before the record flushed last, was made anew; a log that
+        starts after what comes next has a hole. Both are said, kept in `coverage`, and answered with a request
+        for a snapshot.
         """
         pause = 0.2
         while True:
             progress, stopped = await self.database.retry("progress", lambda: self._registered(shard))
             if stopped is None:
-                begins, ends = await asyncio.gather(self.feed.beginnings([shard]), self.feed.ends([shard]))
-                opened = await self._decide(shard, progress, begins[shard], ends[shard])
+                begins, ends, ids = await asyncio.gather(
+                    self.feed.beginnings([shard]), self.feed.ends([shard]), self.feed.topic_ids([shard.topic])
+                )
+                opened = await self._decide(shard, progress, begins[shard], ends[shard], ids.get(shard.topic))
                 if opened is not None:
                     return opened
             else:
@@ -88,7 +98,14 @@ class Opener:
             except ShardMoved:
                 await asyncio.sleep(0.5)  # discovery registers it
 
-    async def _decide(self, shard: Shard, progress: Progress, begin: int, end: int) -> Opened | None:
+    async def _decide(
+        self, shard: Shard, progress: Progress, begin: int, end: int, topic_id: str | None
+    ) -> Opened | None:
+        if is_another(progress, topic_id) and progress.flushed_offset >= 0:
+            await self.made_anew(shard, progress)
+            return None
+        if topic_id is not None:
+            progress = msgspec.structs.replace(progress, topic_id=topic_id)
         recorded = progress.record_offset
         last = progress.flushed_offset if recorded is None else recorded
         if end <= last:

@@ -50,6 +50,7 @@ class Progress(msgspec.Struct, frozen=True):
         settled_until: no event at or before this can come any more.
         last_sequence: the newest capture sequence.
         unsequenced_lsn: the highest lsn recorded of records whose sequence was not whole.
+        topic_id: the broker's id of the topic that was recorded; `None`: it gives none, or not known yet.
     """
 
     shard_id: int
@@ -65,6 +66,7 @@ class Progress(msgspec.Struct, frozen=True):
     settled_until: int | None = None
     last_sequence: CaptureSequence | None = None
     unsequenced_lsn: int | None = None
+    topic_id: str | None = None
 
     @property
     def next_offset(self) -> int:

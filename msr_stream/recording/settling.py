@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from msr_stream import instants, logs
 from msr_stream.instants import MINUTE, SECOND
 from msr_stream.recording.feed import Feed
+from msr_stream.recording.opening import is_another
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.shard import ShardRecorder
@@ -61,14 +62,18 @@ class Settler:
         }
         if not instants_wanted:
             return
-        ends = await self._feed.ends(instants_wanted)
+        ends, ids = await asyncio.gather(
+            self._feed.ends(instants_wanted), self._feed.topic_ids({shard.topic for shard in instants_wanted})
+        )
         ready: dict[Shard, int] = {}
         for shard, instant in instants_wanted.items():
             recorder = owned[shard]
             progress = recorder.progress
-            if progress is not None and ends[shard] < progress.next_offset:
+            if progress is None:
+                continue
+            if ends[shard] < progress.next_offset or is_another(progress, ids.get(shard.topic)):
                 recorder.doubt()
-            elif progress is not None and recorder.idle and progress.next_offset >= ends[shard]:
+            elif recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
             else:
                 recorder.deriver.settle_target = (ends[shard], instant)

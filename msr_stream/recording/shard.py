@@ -15,7 +15,7 @@ from msr_stream.recording.batch import Batch
 from msr_stream.recording.deriving import Deriver
 from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.feed import Delivery, Session
-from msr_stream.recording.opening import Opened, Opener, Reopen
+from msr_stream.recording.opening import Opened, Opener, Reopen, is_another
 from msr_stream.recording.progress import Progress, Run, Shard
 from msr_stream.recording.refusal import halves
 from msr_stream.recording.survey import first_waiting
@@ -119,7 +119,7 @@ class ShardRecorder:
         while True:
             delivery = await self._next_delivery()
             records = self._check(delivery.run)
-            decoded = await self.deriver.decode(records)
+            decoded, _ = await asyncio.gather(self.deriver.decode(records), self._check_topic())
             async with self.lock:
                 await self._end_flush()
                 await self._record(decoded, records, delivery)
@@ -135,7 +135,7 @@ class ShardRecorder:
                         await self._end_flush()
             delivery = await getting
             if delivery is None:
-                raise Reopen("the log ends before what was recorded of it")
+                raise Reopen("the log may not be the one that was recorded")
             return delivery
         finally:
             getting.cancel()
@@ -158,6 +158,17 @@ class ShardRecorder:
             self._opened.verified = True
             self.deriver.follow(first)
         return [record for record in run.records if record.offset >= self.progress.next_offset]
+
+    async def _check_topic(self) -> None:
+        """The same id, asked for after the run was fetched, proves that it came from the log that was recorded.
+
+        Raises:
+            Reopen: the topic was made anew.
+        """
+        assert self.progress is not None
+        ids = await self._opener.feed.topic_ids([self.shard.topic])
+        if is_another(self.progress, ids.get(self.shard.topic)):
+            raise Reopen("the topic was made anew")
 
     async def _end_flush(self) -> None:
         """Wait for the flush under way, and take its outcome as the progress."""

@@ -175,6 +175,7 @@ class History:
                 after.record_timestamp, after.record_hash, after.last_position, after.last_effective,
                 after.newest_source_time, after.settled_until, *sequence,
                 len(batch.events), batch.copies, len(batch.dead_letters), batch.live_delta, after.unsequenced_lsn,
+                after.topic_id,
             )
         )  # fmt: skip
         try:

@@ -20,13 +20,18 @@ from tests.acceptance.conftest import Scene
 from tests.acceptance.verifier import now
 
 
+@pytest.fixture(autouse=True)
+def _one_worker(scene: Scene) -> None:
+    """Whatever the test before has left, one sound worker is there when a test begins."""
+    scene.only_worker()
+
+
 @contextmanager
 def work(scene: Scene, *, pause: float = 0.04, limit: float = 90) -> Iterator[None]:
     """The application works before, during and after; then everything is held against its own triggers.
 
     One transaction is begun before and committed after.
     """
-    scene.only_worker()
     begun = now(scene.app_dsn)
     with scene.workload.client() as client, scene.workload.running(pause=pause):
         scene.workload.go_on(50)
@@ -61,7 +66,6 @@ def test_a_worker_is_told_to_stop(scene: Scene) -> None:
     ("point", "passes"), [("before-lock", 25), ("after-copy", 32), ("after-commit", 19), ("after-ack", 41)]
 )
 def test_a_worker_is_killed_and_replaced(scene: Scene, point: str, passes: int) -> None:
-    scene.only_worker()
     scene.stack.remove_worker(scene.worker)
     doomed = scene.stack.add_worker({"FAULT_POINT": f"{point}:kill:{passes}"})
     with work(scene):
@@ -74,7 +78,6 @@ def test_a_worker_is_killed_and_replaced(scene: Scene, point: str, passes: int) 
 @pytest.mark.timeout(400)
 def test_a_worker_sleeps_in_a_flush_while_another_takes_over(scene: Scene) -> None:
     """It wakes up a minute later, believing that it holds the shard's lock in an open transaction."""
-    scene.only_worker()
     scene.stack.remove_worker(scene.worker)
     sleeper = scene.stack.add_worker({"FAULT_POINT": "after-copy:stop:30"})
     with work(scene, pause=0.15):

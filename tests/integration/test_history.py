@@ -19,7 +19,7 @@ from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
 from msr_stream.store.replay import EPOCH_LOCK
 from tests.conftest import history_settings, run_postgres, servers
-from tests.world import World, until, world
+from tests.world import TOPIC, World, until, world
 
 
 @pytest.fixture(scope="module", params=servers(), ids=lambda folder: folder.parent.name)
@@ -126,6 +126,28 @@ async def test_a_record_the_database_refuses_is_kept_as_a_dead_letter(settings: 
     assert sent[0][0] == settings.dead_letter_topic
     assert headers["msr.code"] == b"REFUSED_BY_DATABASE"
     assert (headers["msr.topic"], headers["msr.offset"]) == (b"d.s.t", b"11")
+
+
+@pytest.mark.parametrize("records", [3, 5, 8], ids=["shorter", "as long", "longer"])
+async def test_a_topic_made_anew_under_a_running_worker_is_read_from_its_beginning(
+    settings: Settings, records: int
+) -> None:
+    """Whatever the new log holds: its id is another one, and nothing of it is taken for the old one's continuation."""
+    async with world(settings) as w:
+        await w.own()
+        for number in range(5):
+            w.send({"id": number})
+        await w.flushed()
+        w.broker.make_anew(TOPIC)
+        for number in range(records):
+            w.send({"id": 100 + number})
+        await w.settler.tick()  # as a worker does that looks for topics again and again
+        await w.flushed()
+        kept = await w.fetch("SELECT entity_id FROM cdc_event ORDER BY position")
+        reasons = await w.fetch("SELECT reason FROM coverage WHERE reason IS NOT NULL")
+    assert [row["entity_id"] for row in kept] == [str(n) for n in [*range(5), *range(100, 100 + records)]]
+    assert ["topic made anew" in row["reason"] for row in reasons] == [True]
+    assert [topic for topic, *_ in w.broker.sent] == [settings.signal_topic]
 
 
 async def test_a_table_name_belongs_to_one_source(settings: Settings) -> None:

@@ -176,6 +176,7 @@ class History:
     sequences: bool
     markers: bool
     first_null: bool
+    topic_ids: bool
 
     def __repr__(self) -> str:
         head = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "steps")
@@ -230,4 +231,5 @@ histories = st.builds(
     sequences=st.booleans(),
     markers=st.booleans(),
     first_null=st.booleans(),
+    topic_ids=st.booleans(),
 )

@@ -29,7 +29,7 @@ class World:
 
     def __init__(self, base: Base, history: h.History, now: int) -> None:
         self.base, self.history, self.clock = base, history, Clock(now)
-        self.broker = MemoryBroker()
+        self.broker = MemoryBroker(gives_ids=history.topic_ids)
         self.captures = {
             name: Capture(name, Style(shape, history.wrapped and shape == 1, history.sequences or shape == 1),
                           self.broker, self.clock, history.first_null)

@@ -28,7 +28,7 @@ UPDATE shard SET stopped = $2, version = version + 1 WHERE topic = $1 AND stoppe
 -- name: read_progress
 -- A shard's progress.
 SELECT shard_id, source, version, flushed_offset, record_offset, record_timestamp, record_hash, last_position,
-       last_effective, newest_source_time, settled_until, last_commit_lsn, last_lsn, unsequenced_lsn, stopped
+       last_effective, newest_source_time, settled_until, last_commit_lsn, last_lsn, unsequenced_lsn, topic_id, stopped
 FROM shard WHERE topic = $1 AND partition = $2
 
 -- name: write_progress
@@ -38,7 +38,7 @@ UPDATE shard SET
     last_position = $7, last_effective = $8, newest_source_time = $9, settled_until = $10,
     last_commit_lsn = $11, last_lsn = $12, events = events + $13, copies = copies + $14,
     dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
-    events_since_keyframe = events_since_keyframe + $13, unsequenced_lsn = $17,
+    events_since_keyframe = events_since_keyframe + $13, unsequenced_lsn = $17, topic_id = $18,
     live = live OR coalesce($10 >= settled_instant(), false)
 WHERE shard_id = $1 AND version = $2
 RETURNING version
@@ -79,7 +79,7 @@ ON CONFLICT (table_name) DO UPDATE SET source = t.source RETURNING source
 -- name: restart_progress
 -- A log made anew, or with a hole: progress goes on after the given offset, positions and times go on.
 UPDATE shard SET version = version + 1, flushed_offset = $3, record_offset = NULL, record_timestamp = NULL,
-    record_hash = NULL
+    record_hash = NULL, topic_id = NULL
 WHERE shard_id = $1 AND version = $2 RETURNING version
 
 -- name: end_coverage
