@@ -6,21 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from msr_stream import faults, logs
-from msr_stream.errors import MsrError, ShardMoved, TopicStopped
-from msr_stream.recording.batch import Batch
+from msr_stream.errors import ShardMoved, TopicStopped
 from msr_stream.recording.deriving import Deriver
 from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.feed import Delivery, Session
+from msr_stream.recording.flushing import Flusher
 from msr_stream.recording.opening import Opened, Opener, Reopen, is_another
 from msr_stream.recording.progress import Progress, Run, Shard
-from msr_stream.recording.refusal import halves
 from msr_stream.recording.survey import first_waiting
 from msr_stream.records.change import Change, Decoded
-from msr_stream.store.database import PASSING
 
 log = logs.get(__name__)
 
@@ -46,6 +43,7 @@ class ShardRecorder:
         self.lock = asyncio.Lock()
         self._opener = opener
         self._on_letters = on_letters
+        self._flusher = Flusher(shard, opener.database, opener.history, deriver, on_letters)
         self._opened: Opened | None = None
         self._session: Session | None = None
         self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
@@ -212,44 +210,8 @@ class ShardRecorder:
     ) -> None:
         assert self.progress is not None
         batch, rows = await self.deriver.derive(self.progress, decoded, records, next_offset, old_states)
-        self._flushing = asyncio.ensure_future(self._flush(batch, rows, decoded, records, old_states))
+        self._flushing = asyncio.ensure_future(self._flusher.flush(batch, rows, decoded, records, old_states))
         await asyncio.sleep(0)
-
-    async def _flush(
-        self,
-        batch: Batch,
-        rows: Sequence[bytes],
-        decoded: Sequence[Decoded],
-        records: Sequence[Any],
-        old_states: Mapping[OldKey, OldState],
-    ) -> Progress:
-        """Write a batch; a record that the database refuses becomes a dead letter, the others are recorded."""
-        database, history = self._opener.database, self._opener.history
-        try:
-            after = await database.retry("flush", lambda: history.flush(batch, rows))
-        except asyncpg.PostgresError as error:
-            hopeless = len(records) <= 1 and not (decoded and isinstance(decoded[0], Change))
-            if isinstance(error, PASSING) or hopeless:
-                raise MsrError(f"the database refuses a run of {self.shard}: {error}") from error
-            return await self._flush_parts(error, batch, decoded, records, old_states)
-        if batch.dead_letters:
-            await self._on_letters(after.shard_id)
-        return after
-
-    async def _flush_parts(
-        self,
-        error: asyncpg.PostgresError,
-        refused: Batch,
-        decoded: Sequence[Decoded],
-        records: Sequence[Any],
-        old_states: Mapping[OldKey, OldState],
-    ) -> Progress:
-        progress, end = refused.before, refused.after.next_offset
-        self.deriver.step_back()
-        for part, part_records, part_end in halves(error, decoded, records, end):
-            batch, rows = await self.deriver.derive(progress, part, part_records, part_end, old_states)
-            progress = await self._flush(batch, rows, part, part_records, old_states)
-        return progress
 
 
 def _first_waiting(decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldState]) -> tuple[int, Change] | None:
