@@ -9,7 +9,8 @@
     + ShardMoved             another worker has written this shard: read again, derive again
     + TopicStopped           a topic may not be recorded any further as it is
     + RequestError           a request is answered with a status and a code
-        - BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Unavailable 503, ...
+        - BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409,
+          TooManyRequests 429, Unavailable 503
 
 A class's docstring is its message unless the one who raises it says more.
 """
@@ -118,6 +119,20 @@ class NotFound(RequestError):
 
     status = 404
     code = "NOT_FOUND"
+
+
+class Conflict(RequestError):
+    """What is there now does not allow it."""
+
+    status = 409
+    code = "CONFLICT"
+
+
+class TooManyRequests(RequestError):
+    """You have as much under way as one may have; try again."""
+
+    status = 429
+    code = "TOO_MANY_REQUESTS"
 
 
 class Unavailable(RequestError):

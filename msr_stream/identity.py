@@ -38,6 +38,14 @@ class Caller:
     tenant_id: str | None
     roles: frozenset[str]
 
+    def is_admin(self, settings: Settings) -> bool:
+        """Whether it administers something: its own tenant's sessions at least."""
+        return not self.roles.isdisjoint(settings.admin_roles)
+
+    def is_system_admin(self, settings: Settings) -> bool:
+        """Whether it administers all tenants."""
+        return not self.roles.isdisjoint(settings.system_admin_roles)
+
     @property
     def tenant(self) -> str:
         """The active tenant.

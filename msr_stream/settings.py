@@ -22,6 +22,7 @@ _UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, 
 _BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}")
 
 Seconds = Annotated[float, NoDecode, Field(gt=0)]
+Texts = Annotated[list[str], NoDecode]
 Pairs = Annotated[dict[str, str], NoDecode]
 SecretPairs = Annotated[dict[str, SecretStr], NoDecode]
 
@@ -35,9 +36,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe line logged")
     log_format: Literal["json", "text"] = Field("json", description="json, or text for a terminal")
     app_port: int = Field(8080, ge=1, le=65535, description="port of the HTTP API")
+    metrics_port: int = Field(9464, ge=0, le=65535, description="port of the Prometheus metrics; 0: none")
+    cors_origins: Texts = Field(default_factory=list, description="origins whose pages may call the API, with commas")
     app_id: str = Field("msr", pattern=r"^[A-Za-z0-9_.-]+$", description="consumer group and prefix of our topics")
     data_dir: Path = Field(Path("msr-data"), description="folder of this worker's own files")
     worker_name: str = Field(default_factory=lambda: uuid4().hex[:8], description="name of this worker in the log")
+    cleanup_service_enabled: bool = Field(True, description="whether this worker cleans up, e.g. unseen sessions")
     fault_point: str = Field("", description="for tests: where this worker kills or stops itself")
 
     # The history database
@@ -51,9 +55,11 @@ class Settings(BaseSettings):
         "disable", description="TLS to the database"
     )
     database_max_conns: int = Field(10, ge=4, le=1000, description="connections of one worker, at most")
+    database_max_idle_conns: int = Field(10, ge=0, le=1000, description="accepted; idle connections are closed by age")
     database_max_conn_lifetime: Seconds = Field(600.0, description="a connection is made anew after this (10m)")
     replay_concurrency: int = Field(4, ge=1, le=100, description="answers read from the database at a time")
     replay_patience: Seconds = Field(10.0, description="longest an answer waits for its turn; then 503")
+    replays_per_user: int = Field(8, ge=1, description="answers one user may have under way; then 429")
 
     # The broker
     kafka_brokers: Annotated[list[str], NoDecode] = Field(description="host:port, several with commas")
@@ -64,6 +70,8 @@ class Settings(BaseSettings):
     signal_topic: str = Field("msr.debezium_adhoc_snapshots", description="topic that asks Debezium for a snapshot")
     fetch_max_bytes: int = Field(5 << 18, ge=1 << 16, description="bytes fetched from one partition at a time")
     message_max_bytes: int = Field(32 << 20, ge=1 << 20, description="largest record that is read or written")
+    topic_replication_factor: int = Field(1, ge=1, le=9, description="replicas of our own topics; 3 in production")
+    session_partitions: int = Field(8, ge=1, le=256, description="partitions of the session topics; never changed")
     session_timeout: Seconds = Field(900.0, description="a session not seen for this turns INACTIVE (15m)")
     group_session_timeout: Seconds = Field(10.0, description="a worker not heard of for this loses its shards")
 
@@ -87,6 +95,8 @@ class Settings(BaseSettings):
     iams_keycloak_url: str = Field(description="the realm: issuer of the tokens")
     iams_jwks_file: Path = Field(description="a file with the realm's key set (JWKS)")
     iams_audience: str = Field("", description="audience a token must have, when set")
+    admin_roles: Texts = Field(["tenant-admin", "system-admin"], description="roles that may administer")
+    system_admin_roles: Texts = Field(["system-admin"], description="those of them that administer all tenants")
     iams_tenant_claim: str = Field("active_tenant", description="claim that holds the active tenant")
 
     @field_validator("kafka_brokers", mode="before")
@@ -96,6 +106,11 @@ class Settings(BaseSettings):
         if not isinstance(brokers, list) or not all(_BROKER.fullmatch(str(broker)) for broker in brokers):
             raise ValueError("host:port[,host:port]")
         return brokers
+
+    @field_validator("admin_roles", "system_admin_roles", "cors_origins", mode="before")
+    @classmethod
+    def _texts(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("cdc_topics")
     @classmethod

@@ -64,7 +64,7 @@ def _identify(request: web.Request) -> None:
         raise NotFound
     if requires is not Requires.NOTHING:
         caller = runtime(request).verifier.verify(request.headers.get("Authorization"))
-        allow(requires, caller)
+        allow(requires, caller, runtime(request).settings)
         request[CALLER] = caller
 
 

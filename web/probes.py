@@ -52,8 +52,8 @@ def _json(status: int, body: object) -> web.Response:
 
 
 ROUTES = [
-    Route("GET", "/health", live, Requires.NOTHING),
-    Route("GET", "/livez", live, Requires.NOTHING),
-    Route("GET", "/readiness", ready, Requires.NOTHING),
-    Route("GET", "/readyz", ready, Requires.NOTHING),
+    Route("GET", "/health", live, Requires.NOTHING, "probes", raw="application/json"),
+    Route("GET", "/livez", live, Requires.NOTHING, "probes", raw="application/json"),
+    Route("GET", "/readiness", ready, Requires.NOTHING, "probes", raw="application/json", errors=(503,)),
+    Route("GET", "/readyz", ready, Requires.NOTHING, "probes", raw="application/json", errors=(503,)),
 ]

@@ -58,6 +58,6 @@ async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
 
 
 ROUTES = [
-    Route("GET", "/replay/state", state, Requires.TENANT),
-    Route("GET", "/replay/events", events, Requires.TENANT),
+    Route("GET", "/replay/state", state, Requires.TENANT, "replay", errors=(400, 503)),
+    Route("GET", "/replay/events", events, Requires.TENANT, "replay", errors=(400, 503)),
 ]

@@ -1,14 +1,18 @@
-"""What a route is: its address, what serves it, and what it requires of the caller."""
+"""What a route is: its address, what serves it, what it requires of the caller, and what it takes and gives."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
+from msr_stream.errors import Forbidden
 from msr_stream.identity import Caller
+from msr_stream.settings import Settings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -22,18 +26,42 @@ class Requires(Enum):
     NOTHING = "open to all"
     TOKEN = "a valid token"  # noqa: S105 - not a password
     TENANT = "a valid token with an active tenant"
+    ADMIN = "one of the roles in ADMIN_ROLES"
+    SYSTEM = "one of the roles in SYSTEM_ADMIN_ROLES"
 
 
-class Route(NamedTuple):
-    """One address; there is no way to leave out what it requires."""
+@dataclass(frozen=True)
+class Route:
+    """One address; there is no way to leave out what it requires. The rest is what the API's description says.
+
+    Attributes:
+        method: the HTTP method.
+        path: the address, `{names}` in braces.
+        handler: serves it; its docstring is the description.
+        requires: what a caller must have.
+        tag: the group it is shown in.
+        query: the parameters it reads.
+        body: the JSON body it reads.
+        data: the type of `data` in its answer; `None`: it has no body (204).
+        paged: whether `page` stands beside `data`.
+        raw: the media type of an answer that is no `data` document.
+        errors: statuses it answers beside those that every route of its kind may.
+    """
 
     method: str
     path: str
     handler: Handler
     requires: Requires
+    tag: str
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    data: Any = None
+    paged: bool = False
+    raw: str | None = None
+    errors: tuple[int, ...] = ()
 
 
-def allow(requires: Requires, caller: Caller) -> None:
+def allow(requires: Requires, caller: Caller, settings: Settings) -> None:
     """Let the caller in.
 
     Raises:
@@ -41,3 +69,7 @@ def allow(requires: Requires, caller: Caller) -> None:
     """
     if requires is Requires.TENANT:
         _ = caller.tenant
+    elif requires is Requires.ADMIN and not caller.is_admin(settings):
+        raise Forbidden(f"this needs one of the roles {', '.join(settings.admin_roles)}")
+    elif requires is Requires.SYSTEM and not caller.is_system_admin(settings):
+        raise Forbidden(f"this needs one of the roles {', '.join(settings.system_admin_roles)}")

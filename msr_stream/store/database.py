@@ -1,4 +1,7 @@
-"""Connections to the history database: one pool for the recorder, one for answers, so neither starves the other."""
+"""Connections to the history database: the recorder, replay and all the rest have pools of their own.
+
+So none of them starves another.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 
 from msr_stream import logs
+from msr_stream.errors import Unavailable
 from msr_stream.instants import POSTGRES_EPOCH
 from msr_stream.settings import Settings
 
@@ -45,19 +49,22 @@ class Database:
         self._said_at = -1.0
         # A worker that is paused must lose its lock before the group gives its shard away (invariant 9).
         self.lock_wait = settings.group_session_timeout / 4
+        recording = min(4, settings.database_max_conns // 2)
+        serving = max(1, settings.database_max_conns // 5)
         self._recording = self._pool(
             "recorder",
-            size=min(4, settings.database_max_conns // 2),
+            size=recording,
             lock_timeout=f"{int(self.lock_wait * 2000)}ms",
             enable_seqscan="off",  # a plan made while a partition was empty must not read all of it later
             idle_in_transaction_session_timeout=f"{int(settings.group_session_timeout * 500)}ms",
         )
         self._replaying = self._pool(
             "replay",
-            size=settings.database_max_conns - min(4, settings.database_max_conns // 2),
+            size=settings.database_max_conns - recording - serving,
             statement_timeout="10min",  # a slow reader is cut by its own pace, not by this
             default_transaction_read_only="on",
         )
+        self._serving = self._pool("serve", size=serving, statement_timeout="15s", lock_timeout="5s")
 
     def _pool(self, purpose: str, size: int, **server_settings: str) -> asyncpg.Pool:
         s = self._settings
@@ -80,13 +87,13 @@ class Database:
         )
 
     async def open(self) -> None:
-        """Open both pools; connections are made when they are needed."""
-        await self._recording
-        await self._replaying
+        """Open the pools; connections are made when they are needed."""
+        for pool in self._pools:
+            await pool
 
     async def close(self) -> None:
-        """Close both pools; a connection still busy after a while is cut."""
-        for pool in (self._recording, self._replaying):
+        """Close the pools; a connection still busy after a while is cut."""
+        for pool in self._pools:
             try:
                 await asyncio.wait_for(pool.close(), 5)
             except TimeoutError:
@@ -103,6 +110,23 @@ class Database:
         """A connection for an answer: read only, its statements bounded."""
         async with self._replaying.acquire(timeout=10) as connection:
             yield connection
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Connection]:
+        """A connection for everything else: sessions, settings, administration.
+
+        Raises:
+            Unavailable: the database is away, busy, or has ended the connection.
+        """
+        try:
+            async with self._serving.acquire(timeout=10) as connection:
+                yield connection
+        except PASSING as error:
+            raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
+
+    @property
+    def _pools(self) -> tuple[asyncpg.Pool, ...]:
+        return self._recording, self._replaying, self._serving
 
     async def end_holders(self, waiting_pid: int) -> None:
         """End the connections that a recorder has waited for too long: workers paused while they held a shard."""
