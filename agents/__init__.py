@@ -1,5 +1,5 @@
 """Every stream processor, one module each; importing this package registers them."""
 
-from agents import recorder
+from agents import recorder, sessions
 
-__all__ = ["recorder"]
+__all__ = ["recorder", "sessions"]

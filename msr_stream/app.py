@@ -12,11 +12,14 @@ from typing import Any
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
 from faust.web.base import BlueprintManager
+from mode.utils.objects import cached_property
 
 from msr_stream import logs, settings
 from msr_stream.errors import SettingsError
 from msr_stream.kafka_feed import KafkaFeed
+from msr_stream.replies import Replies
 from msr_stream.runtime import Runtime
+from msr_stream.sessions.asking import Ask, Cast
 from msr_stream.transport import Transport
 
 log = logs.get(__name__)
@@ -41,9 +44,14 @@ class MsrApp(faust.App):
     Attributes:
         runtime: what this worker is made of; there once it starts.
         cdc_topics: the CDC topics that are subscribed.
+        ask_owner: sends a command to a session's owner and waits for the answer; the agent brings it.
+        cast_owner: sends one that nobody waits for.
     """
 
     runtime: Runtime
+    ask_owner: Ask
+    cast_owner: Cast
+    _reply_consumer = cached_property(lambda self: Replies(self, loop=self.loop, beacon=self.beacon))
 
     def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
         self.msr = msr
@@ -65,7 +73,8 @@ class MsrApp(faust.App):
         gc.freeze()
         gc.set_threshold(10_000, 10, 10)
         logs.configure(self.msr.log_level, self.msr.log_format)
-        self.runtime = Runtime(self.msr, KafkaFeed(self, self.msr.kafka_brokers), self.crash)
+        feed = KafkaFeed(self, self.msr.kafka_brokers)
+        self.runtime = Runtime(self.msr, feed, self.crash, self.ask_owner, self.cast_owner)
         self.add_future(self.runtime.prepare())
         self.add_future(self.runtime.keep_up(self._admin, self._on_topics))
 
@@ -114,6 +123,12 @@ def build(msr: settings.Settings) -> MsrApp:
         # What is not in the database is read again from the offset that the database has: nothing to wait for.
         stream_wait_empty=False,
         table_standby_replicas=0,
+        topic_partitions=msr.session_partitions,
+        topic_replication_factor=msr.topic_replication_factor,
+        # A name that stays: Faust's default makes a topic for every start of a worker.
+        reply_to=f"{msr.app_id}-replies-{msr.worker}",
+        reply_create_topic=True,
+        web_tables_enabled=False,
         web_port=msr.app_port,
         web_application_options={"client_max_size": 1 << 20},
         worker_redirect_stdouts=False,

@@ -8,6 +8,8 @@
     + RecordError            a record cannot be recorded: it becomes a dead letter
     + ShardMoved             another worker has written this shard: read again, derive again
     + TopicStopped           a topic may not be recorded any further as it is
+    + SessionMoved           a session has changed since it was read: read again
+    + CommandApplied         a command was applied before: answer what is there
     + RequestError           a request is answered with a status and a code
         - BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409,
           TooManyRequests 429, Unavailable 503
@@ -64,6 +66,14 @@ class ShardMoved(MsrError):
 
 class TopicStopped(MsrError):
     """This topic may not be recorded any further as it is."""
+
+
+class SessionMoved(MsrError):
+    """The session has changed since it was read."""
+
+
+class CommandApplied(MsrError):
+    """The command was applied before."""
 
 
 class RequestError(MsrError):

@@ -31,12 +31,14 @@ class Caller:
         username: for people to read.
         tenant_id: the active tenant; `None` if the token has none.
         roles: of the realm and of the active tenant.
+        expires_at: when the token expires, seconds since 1970.
     """
 
     user_id: str
     username: str
     tenant_id: str | None
     roles: frozenset[str]
+    expires_at: float = 0.0
 
     def is_admin(self, settings: Settings) -> bool:
         """Whether it administers something: its own tenant's sessions at least."""
@@ -125,6 +127,7 @@ class Verifier:
             username=str(claims.get("preferred_username", claims["sub"])),
             tenant_id=tenant_id if isinstance(tenant_id, str) and tenant_id else None,
             roles=frozenset(roles),
+            expires_at=float(claims["exp"]),
         )
 
 

@@ -33,6 +33,11 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+def as_datetime(instant: int) -> datetime:
+    """An instant for libraries that want a `datetime`."""
+    return _EPOCH + timedelta(microseconds=min(max(instant, FIRST), LAST))
+
+
 def parse(text: str) -> int:
     """Read an RFC 3339 time with offset; digits beyond microseconds are cut.
 
@@ -57,5 +62,5 @@ def parse(text: str) -> int:
 
 def render(instant: int) -> str:
     """RFC 3339 in UTC with microseconds, as every answer writes times."""
-    moment = _EPOCH + timedelta(microseconds=min(max(instant, FIRST), LAST))
+    moment = as_datetime(instant)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}Z".rjust(27, "0")

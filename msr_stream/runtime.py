@@ -15,12 +15,20 @@ from msr_stream.identity import Verifier
 from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.settling import Settler, every
+from msr_stream.sessions.asking import Ask, Asker, Cast
+from msr_stream.sessions.following import Following
+from msr_stream.sessions.owner import Owner
+from msr_stream.sessions.presence import Presence
 from msr_stream.settings import Settings
 from msr_stream.source.slots import SlotState, slot_states
+from msr_stream.store.audit import Audit
+from msr_stream.store.configuration import Configurations
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
+from msr_stream.store.sessions import Sessions
 from msr_stream.store.settled import Settled
+from msr_stream.store.timelines import Timelines
 
 log = logs.get(__name__)
 
@@ -33,7 +41,14 @@ class Runtime:
         stopping: set when the worker is told to stop; open streams end.
     """
 
-    def __init__(self, settings: Settings, feed: Feed, on_crash: Callable[[BaseException], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        feed: Feed,
+        on_crash: Callable[[BaseException], Awaitable[None]],
+        ask: Ask,
+        cast: Cast,
+    ) -> None:
         self.settings = settings
         self.prepared = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -43,6 +58,15 @@ class Runtime:
         self.settled = Settled(self.database)
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.replay = Replay(settings, self.database)
+        self.audit = Audit(self.database)
+        self.configurations = Configurations(self.database)
+        self.sessions = Sessions(self.database, settings.session_timeout)
+        self.timelines = Timelines(self.database)
+        self.owner = Owner(self.sessions, self.timelines)
+        # A dead owner is noticed after the group's session timeout; its successor is there some seconds later.
+        self.asker = Asker(ask, cast, settings.group_session_timeout + 8, self.stopping)
+        self.presence = Presence(self.sessions, self.asker, settings.session_timeout)
+        self.following = Following(self.sessions)
         self.verifier = Verifier.from_settings(settings)
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
@@ -67,9 +91,15 @@ class Runtime:
                 every(0.1, "settling", self.settler.tick, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after slots", self._look_after_slots, self.stopping),
+                every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
             )
         finally:
             await discovery.close()
+
+    async def _end_unseen(self) -> None:
+        if self.settings.cleanup_service_enabled:
+            for session_id in await self.sessions.end_unseen():
+                log.info("session not seen for too long", session=str(session_id))
 
     async def _look(self) -> None:
         if self.discovery is not None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Literal
-from uuid import uuid4
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     cors_origins: Texts = Field(default_factory=list, description="origins whose pages may call the API, with commas")
     app_id: str = Field("msr", pattern=r"^[A-Za-z0-9_.-]+$", description="consumer group and prefix of our topics")
     data_dir: Path = Field(Path("msr-data"), description="folder of this worker's own files")
-    worker_name: str = Field(default_factory=lambda: uuid4().hex[:8], description="name of this worker in the log")
+    worker_name: str = Field(
+        "", pattern=r"^[A-Za-z0-9_.-]{0,100}$", description="name of this worker, unique; empty: its host and port"
+    )
     cleanup_service_enabled: bool = Field(True, description="whether this worker cleans up, e.g. unseen sessions")
     fault_point: str = Field("", description="for tests: where this worker kills or stops itself")
 
@@ -98,6 +100,11 @@ class Settings(BaseSettings):
     admin_roles: Texts = Field(["tenant-admin", "system-admin"], description="roles that may administer")
     system_admin_roles: Texts = Field(["system-admin"], description="those of them that administer all tenants")
     iams_tenant_claim: str = Field("active_tenant", description="claim that holds the active tenant")
+
+    @property
+    def worker(self) -> str:
+        """The name of this worker: in the log, and of the topic with the answers it gets."""
+        return self.worker_name or f"{gethostname()}-{self.app_port}"
 
     @field_validator("kafka_brokers", mode="before")
     @classmethod

@@ -1,3 +1,8 @@
-"""Every Faust table, one module each: what is per session and worth surviving a worker. None yet."""
+"""Faust tables, one module each; importing this package registers them.
 
-__all__: list[str] = []
+They hold what is per session, small and worth surviving a worker. The state of recorded entities is in the database.
+"""
+
+from tables import sessions, timelines
+
+__all__ = ["sessions", "timelines"]

@@ -1,9 +1,9 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import probes, replay
+from web import admin, probes, replay, sessions
 from web.server import install
 
-__all__ = ["probes", "replay"]
+__all__ = ["admin", "probes", "replay", "sessions"]
 
-install(app, [*probes.ROUTES, *replay.ROUTES])
+install(app, [*probes.ROUTES, *replay.ROUTES, *sessions.ROUTES, *admin.ROUTES])

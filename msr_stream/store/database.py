@@ -77,7 +77,7 @@ class Database:
             command_timeout=120,
             server_settings={
                 "search_path": f'"{s.database_schema}"',
-                "application_name": f"msr {purpose} {s.worker_name}",
+                "application_name": f"msr {purpose} {s.worker}",
                 "tcp_keepalives_idle": "2",
                 "tcp_keepalives_interval": "2",
                 "tcp_keepalives_count": "3",

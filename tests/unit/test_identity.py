@@ -69,8 +69,9 @@ def _refused(token: str, verifier: Verifier | None = None) -> Unauthorized:
 
 
 def test_a_good_token_says_who_asks() -> None:
-    caller = _verify(_token())
-    assert caller == Caller("u1", "alice", "t1", frozenset({"tenant-admin", "system-admin"}))
+    claims = _claims()
+    caller = _verify(_token(**claims))
+    assert caller == Caller("u1", "alice", "t1", frozenset({"tenant-admin", "system-admin"}), claims["exp"])
     assert caller.tenant == "t1"
 
 

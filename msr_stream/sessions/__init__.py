@@ -1,0 +1,1 @@
+"""Replay sessions: commands, what they do to a session, and who may write it."""
