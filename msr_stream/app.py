@@ -119,7 +119,7 @@ def build(msr: settings.Settings) -> MsrApp:
         consumer_metadata_max_age_ms=3000,
         consumer_auto_offset_reset="earliest",
         producer_max_request_size=msr.message_max_bytes,
-        producer_linger=0.01,
+        producer_linger=0.0,  # a command and its answer wait for it, each
         # What is not in the database is read again from the offset that the database has: nothing to wait for.
         stream_wait_empty=False,
         table_standby_replicas=0,

@@ -62,7 +62,11 @@ class RunThread(driver.AIOKafkaConsumerThread):
     async def _seek_others(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
         others = [tp for tp in consumer.assignment() if not self.consumer.is_cdc(tp.topic)]
-        return await consumer.seek_to_committed(*others) if others else {}
+        try:
+            return await consumer.seek_to_committed(*others) if others else {}
+        except IllegalStateError as error:  # a rebalance came between; what it assigns is sought anew
+            self.log.info("committed offsets not sought, the group is changing: %r", error)
+            return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """Tell the broker how far we are; Faust's own would end the worker when a rebalance comes between."""

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from msr_stream import instants, logs
 from msr_stream.errors import NotFound, RequestError
+from msr_stream.identity import Caller
 from msr_stream.runtime import Runtime
 from web.routes import CALLER, Handler, Requires, allow
 
@@ -36,7 +37,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     request["correlation_id"] = correlation_id
     with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
         try:
-            _identify(request)
+            await _identify(request)
             response = await handler(request)
         except RequestError as error:
             response = _error(request, error.status, error.code, str(error), error.details, error.headers)
@@ -53,7 +54,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
 
 
-def _identify(request: web.Request) -> None:
+async def _identify(request: web.Request) -> None:
     resource = request.match_info.route.resource
     if resource is None:
         return  # no such route: aiohttp's handler says 404 or 405
@@ -66,6 +67,19 @@ def _identify(request: web.Request) -> None:
         caller = runtime(request).verifier.verify(request.headers.get("Authorization"))
         allow(requires, caller, runtime(request).settings)
         request[CALLER] = caller
+        if requires is Requires.TENANT:
+            await _notice(request, caller)
+
+
+async def _notice(request: web.Request, caller: Caller) -> None:
+    """Whoever calls is seen, in the session that the call names or else in all of the own ones."""
+    session_id = request.headers.get("X-Session-ID") or request.query.get("session_id")
+    if request.path == "/session":
+        return  # a list, or a new one: whatever has become of the last
+    if session_id:
+        await runtime(request).presence.named(caller, session_id)
+    elif request.path.startswith("/replay/"):
+        await runtime(request).presence.unnamed(caller)
 
 
 def _correlation_id(given: str | None) -> str:

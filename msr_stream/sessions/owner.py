@@ -102,6 +102,8 @@ class Owner:
         if isinstance(item.deed, c.Flush):
             await self._flush(item, copy)
             return None
+        if isinstance(item.deed, c.Tick):
+            await self._look(item, copy)
         fresh = copy.session is None
         while True:
             if copy.session is None:
@@ -139,6 +141,12 @@ class Owner:
             return session
         playback = msgspec.structs.replace(session.playback, playhead=copy.tick[0])
         return msgspec.structs.replace(session, playback=playback, ticked_at=copy.tick[1])
+
+    async def _look(self, item: c.Command, copy: Copy) -> None:
+        """A tick writes nothing, so it would not notice that the session was ended or changed by somebody else."""
+        stored = await self._store.read(item.session_id)
+        if stored is None or copy.session is None or stored.occ_lock != copy.session.occ_lock:
+            copy.session, copy.tick = stored, None
 
     async def _buffer(self, session: Session, item: c.Command, copy: Copy) -> object:
         if isinstance(item.deed, c.Tick) and item.at >= (copy.tick[1] if copy.tick else session.ticked_at or 0):

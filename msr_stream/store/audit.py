@@ -73,6 +73,7 @@ class Audit:
 def _entry(row: Any) -> dict[str, Any]:
     entry = {name: value for name, value in row.items() if name != "total"}
     entry["created_at"] = instants.render(row["created_at"])
+    entry["correlation_id"] = str(row["correlation_id"])
     for name in ("before", "after"):
         entry[name] = orjson.loads(row[name]) if row[name] is not None else None
     return entry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -49,12 +50,15 @@ class Api:
 
     def get(self, path: str, headers: dict[str, str] | None = None, **query: object) -> Answer:
         """Ask; status 0 while nobody listens."""
-        sent = dict(headers or {})
-        if self.token is not None:
-            sent["Authorization"] = f"Bearer {self.token}"
+        return self.send("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), headers=headers)
+
+    def send(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
+        """Any request, with a JSON body if one is given; status 0 while nobody listens."""
+        sent = self._authorised(headers)
+        content = None if body is None else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), headers=sent)
+            connection.request(method, path, content, sent)
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())
@@ -62,6 +66,22 @@ class Api:
             return Answer(0, {}, b"")
         finally:
             connection.close()
+
+    def lines(self, path: str) -> Iterator[str]:
+        """The lines of an endless answer, as they come."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", path, headers=self._authorised(None))
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+            while line := response.readline():
+                yield line.decode().rstrip("\n")
+        finally:
+            connection.close()
+
+    def _authorised(self, headers: dict[str, str] | None) -> dict[str, str]:
+        bearer = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
+        return {**(headers or {}), **bearer}
 
     def state(self, at: datetime | None = None) -> Answer:
         """The state at an instant."""

@@ -16,7 +16,7 @@ CREATE TABLE session (
     updated_by text NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX session_active ON session (last_seen_at) WHERE status = 'ACTIVE';
-CREATE INDEX session_user ON session (tenant_id, user_id, created_at);
+CREATE INDEX session_of_user ON session (tenant_id, user_id, created_at);
 COMMENT ON TABLE session IS 'Replay sessions';
 COMMENT ON COLUMN session.id IS 'The session';
 COMMENT ON COLUMN session.user_id IS 'Whose it is: the subject of the token';
