@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[Postgres]:
             for statement in ("DROP DATABASE source", "DROP DATABASE history", "CREATE DATABASE source"):
                 connection.execute(statement.encode())
             connection.execute(b"CREATE DATABASE records")
-            for role in ("app", "debezium", "aoh_msr_user"):
+            for (role,) in connection.execute("SELECT rolname FROM pg_roles WHERE oid >= 16384").fetchall():
                 connection.execute(f"DROP ROLE {role}".encode())
         yield postgres
 
@@ -56,8 +56,9 @@ def test_the_history_belongs_to_a_user_who_is_no_superuser(server: Postgres) -> 
     subprocess.run(["sh", str(DOCKER / "msr-db" / "10-owner.sh")], env=environment, check=True, timeout=60)
     with psycopg.connect(server.dsn("records", "aoh_msr_user"), password=password) as connection:
         connection.execute("CREATE SCHEMA msr")
-        row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
-    assert row == (False,)
+        row = connection.execute("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user").fetchone()
+        connection.execute("SET ROLE aoh_msr_reader")
+    assert row == (False, False)
 
 
 def test_the_simulator_is_healthy_while_it_writes(server: Postgres) -> None:
