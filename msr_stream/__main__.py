@@ -8,6 +8,7 @@ import click
 
 from msr_stream.errors import MsrError
 from msr_stream.settings import Settings
+from msr_stream.settings_example import env_file
 from msr_stream.source.cli import source
 
 
@@ -20,8 +21,12 @@ cli.add_command(source)
 
 
 @cli.command()
-def settings() -> None:
+@click.option("--env", is_flag=True, help="As a file of variables, to be filled in.")
+def settings(*, env: bool) -> None:
     """Every setting of a worker: its variable, its default, what it does."""
+    if env:
+        click.echo(env_file(), nl=False)
+        return
     for name, field in Settings.model_fields.items():
         default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
         click.echo(f"{name.upper():28} {default:24} {field.description}")
