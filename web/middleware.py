@@ -67,15 +67,13 @@ async def _identify(request: web.Request) -> None:
         caller = runtime(request).verifier.verify(request.headers.get("Authorization"))
         allow(requires, caller, runtime(request).settings)
         request[CALLER] = caller
-        if requires is Requires.TENANT:
+        if requires is Requires.TENANT and resource.canonical != "/session":
             await _notice(request, caller)
 
 
 async def _notice(request: web.Request, caller: Caller) -> None:
     """Whoever calls is seen, in the session that the call names or else in all of the own ones."""
     session_id = request.headers.get("X-Session-ID") or request.query.get("session_id")
-    if request.path == "/session":
-        return  # a list, or a new one: whatever has become of the last
     if session_id:
         await runtime(request).presence.named(caller, session_id)
     elif request.path.startswith("/replay/"):

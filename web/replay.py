@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from aiohttp import web
+from pydantic import BaseModel, Field
 
 from msr_stream import instants
 from msr_stream.replay import events_query, state_query
 from msr_stream.store.replay import Snapshot
 from web.middleware import runtime
+from web.models import Json, Time
 from web.routes import CALLER, Requires, Route
 from web.streaming import Answer
+
+
+class FilterParams(BaseModel):
+    """What is left out: rows and events of these tables that are older than an instant; the two go together."""
+
+    filter_tables: list[str] | None = Field(None, description="schema.table, several with commas or repeated")
+    filter_min_timestamp: Time | None = Field(None, description="RFC 3339 with offset")
+
+
+class StateParams(FilterParams):
+    """Which moment."""
+
+    timestamp: Time | None = Field(None, description="RFC 3339 with offset; none: the latest settled moment")
+
+
+class EventsParams(FilterParams):
+    """Which window."""
+
+    start: Time = Field(description="RFC 3339 with offset; what happened after it")
+    end: Time = Field(description="RFC 3339 with offset; up to and with it")
+
+
+class EventView(BaseModel):
+    """A change as it was recorded."""
+
+    entity_id: str
+    entity_state: Json | None
+    op: Literal["c", "r", "u", "d"]
+    event_timestamp: Time
+    table_name: str
 
 
 async def state(request: web.Request) -> web.StreamResponse:
@@ -58,6 +92,6 @@ async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
 
 
 ROUTES = [
-    Route("GET", "/replay/state", state, Requires.TENANT, "replay", errors=(400, 503)),
-    Route("GET", "/replay/events", events, Requires.TENANT, "replay", errors=(400, 503)),
+    Route("GET", "/replay/state", state, Requires.TENANT, "replay", query=StateParams, data=list[EventView]),
+    Route("GET", "/replay/events", events, Requires.TENANT, "replay", query=EventsParams, data=list[EventView]),
 ]

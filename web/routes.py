@@ -60,6 +60,29 @@ class Route:
     raw: str | None = None
     errors: tuple[int, ...] = ()
 
+    @property
+    def notices(self) -> bool:
+        """Whether a session that the call names counts as seen."""
+        return self.requires is Requires.TENANT and self.path != "/session"
+
+    @property
+    def statuses(self) -> set[int]:
+        """The error statuses it may answer."""
+        found = set(self.errors)
+        if self.requires is not Requires.NOTHING:
+            found.add(401)
+        if self.requires not in (Requires.NOTHING, Requires.TOKEN):
+            found.add(403)
+        if self.notices:
+            found |= {400, 404, 409, 503}
+        if self.body is not None:
+            found |= {400, 413}
+        return found
+
+
+#: Every route of the server, in order.
+ALL_ROUTES = web.AppKey("all_routes", tuple[Route, ...])
+
 
 def allow(requires: Requires, caller: Caller, settings: Settings) -> None:
     """Let the caller in.

@@ -9,7 +9,7 @@ from aiohttp import web
 from msr_stream.app import MsrApp
 from msr_stream.errors import MsrError
 from web.middleware import REQUIREMENTS, RUNTIME_OF, guard
-from web.routes import Route
+from web.routes import ALL_ROUTES, Route
 
 
 def install(app: MsrApp, routes: Sequence[Route]) -> None:
@@ -23,6 +23,7 @@ def install(app: MsrApp, routes: Sequence[Route]) -> None:
     server[RUNTIME_OF] = lambda: app.runtime
     for route in routes:
         server.router.add_route(route.method, route.path, route.handler)
+    server[ALL_ROUTES] = tuple(routes)
     server[REQUIREMENTS] = {(route.method, route.path): route.requires for route in routes}
     server.on_startup.append(_check)
 
