@@ -109,6 +109,10 @@ async def test_the_reading_role_may_read_no_table_of_the_history_and_no_partitio
                 await reader.execute(f"COPY {name} TO STDOUT")
         for name in READABLE:
             await reader.fetch(f"SELECT * FROM {name} LIMIT 1")
+        await w.fetch("ANALYZE cdc_event")
+        samples = "SELECT count(*) FROM pg_stats WHERE tablename LIKE 'cdc_event%' AND schemaname = $1"
+        assert (await w.fetch(samples, settings.database_schema))[0][0] > 0
+        assert await reader.fetchval(samples, settings.database_schema) == 0  # values stand there too
         assert await reader.fetchval("SELECT settled_instant()") is not None
 
 
