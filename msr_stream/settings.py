@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     database_user: str = Field(min_length=1, description="the user that owns the schema")
     database_password: SecretStr = Field(SecretStr(""), description="that user's password")
     database_schema: str = Field("msr", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="schema of all tables")
+    database_reader_role: str = Field(
+        "aoh_msr_reader",
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        description="role without login that answers are read as: it sees one tenant's rows only",
+    )
     database_ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
         "disable", description="TLS to the database"
     )

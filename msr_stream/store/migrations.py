@@ -15,6 +15,7 @@ from msr_stream import logs
 from msr_stream.errors import MigrationError
 from msr_stream.settings import Settings
 from msr_stream.store.database import connect_arguments
+from msr_stream.store.reader import ensure_reader, let_read
 
 log = logs.get(__name__)
 _FILE = re.compile(r"(\d{4})_(\w+)(?:\.(\w+))?\.sql")
@@ -39,25 +40,27 @@ def migrations(dialect: str) -> list[Migration]:
 
 
 async def migrate(settings: Settings) -> None:
-    """Bring the schema up to date.
+    """Bring the schema up to date, and let the reading role read what it may.
 
     Raises:
-        MigrationError: the server is too old, the schema is newer than this code, or a file failed.
+        MigrationError: the server is too old, the schema is newer than this code, a file failed, or the reading
+            role is missing or has too many rights.
     """
     connection = await asyncpg.connect(**connect_arguments(settings))
     try:
-        await _migrate(connection, settings.database_schema)
+        await _migrate(connection, settings.database_schema, settings.database_reader_role)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"the history database could not be prepared: {error}") from error
     finally:
         await connection.close()
 
 
-async def _migrate(connection: asyncpg.Connection, schema: str) -> None:
+async def _migrate(connection: asyncpg.Connection, schema: str, reader: str) -> None:
     if connection.get_server_version().major < 15:
         raise MigrationError(f"PostgreSQL {connection.get_server_version().major} is too old: 15 or newer is needed")
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('msr.migrate'), hashtext($1))", schema)
+        await ensure_reader(connection, reader)
         await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         await connection.execute(f'SET LOCAL search_path TO "{schema}"')
         await connection.execute(_MODULE_INFO)
@@ -75,6 +78,7 @@ async def _migrate(connection: asyncpg.Connection, schema: str) -> None:
                     "UPDATE module_info SET value = $1 WHERE key = 'schema_version'", str(migration.number)
                 )
                 log.info("schema migrated", schema=schema, number=migration.number, name=migration.name)
+        await let_read(connection, reader)
 
 
 _MODULE_INFO = """

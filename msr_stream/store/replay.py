@@ -14,6 +14,7 @@ from msr_stream.replay import Bounds, EventsQuery, Filter, StateQuery, not_settl
 from msr_stream.settings import Settings
 from msr_stream.store import queries
 from msr_stream.store.database import PASSING, Connection, Database
+from msr_stream.store.reader import read_as
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
@@ -79,7 +80,7 @@ class Replay:
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now) -> None:
         self._database, self._clock = database, clock
         self._turns = asyncio.Semaphore(settings.replay_concurrency)
-        self._patience = settings.replay_patience
+        self._patience, self._reader = settings.replay_patience, settings.database_reader_role
 
     def check_early(self, moment: int | None) -> None:
         """Refuse what is later than now at once, before anything is waited for."""
@@ -105,7 +106,7 @@ class Replay:
         try:
             async with self._connected() as connection:
                 await self._wait_settled(connection, until)
-                async with self._reading(connection) as epoch:
+                async with self._reading(connection, tenant) as epoch:
                     found = await self._begin(connection, epoch, tenant)
                     if found is not None:
                         yield found
@@ -139,15 +140,17 @@ class Replay:
             await asyncio.sleep(_POLL)
 
     @asynccontextmanager
-    async def _reading(self, connection: Connection) -> AsyncIterator[int]:
+    async def _reading(self, connection: Connection, tenant: str) -> AsyncIterator[int]:
         """One snapshot, and the history's current epoch held: who takes something out of it waits until it is let go.
 
+        It is read as the role that sees one tenant's rows only; the end of the transaction gives that role up.
         An answer that is given up half-way ends its connection: that stops the statement at once.
         """
         epoch: int = await connection.fetchval(_sql["epoch"])
         await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", EPOCH_LOCK, epoch)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
+            await read_as(connection, self._reader, tenant)
             yield epoch
         except RequestError:
             await self._let_go(connection, epoch)

@@ -63,6 +63,9 @@ def test_every_query_that_reads_events_for_an_answer_filters_by_tenant() -> None
     reading = {name: sql for name, sql in queries.load("replay").items() if "cdc_event" in sql or "keyframe" in sql}
     assert {"state", "events"} <= set(reading)
     assert all("tenant_id IS NULL OR tenant_id = $" in sql for sql in reading.values())
+    assert all(
+        re.findall(r"\b(?:FROM|JOIN) (?!v_)(?:cdc_event|keyframe|activity)\b", sql) == [] for sql in reading.values()
+    )
 
 
 def test_a_query_is_named_described_and_stripped() -> None:
@@ -80,9 +83,11 @@ def test_queries_cannot_be_changed() -> None:
         queries.load("replay")["state"] = "SELECT 1"  # type: ignore[index]
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
-    numbers = {int(path.name[:4]) for path in (STORE / "sql" / "migrations").glob("*.sql")}
-    assert numbers == set(range(1, len(numbers) + 1))
+def test_no_two_migrations_have_one_name_and_number() -> None:
+    """Applied in the order of their numbers, those of one number in that of their names."""
+    names = [path.name.split(".")[0] for path in (STORE / "sql" / "migrations").glob("*.sql")]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"\d{4}_\w+", name) for name in names)
 
 
 @pytest.mark.parametrize("path", sorted((STORE / "sql" / "migrations").glob("*.sql")), ids=lambda path: path.name)

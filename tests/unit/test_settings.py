@@ -54,6 +54,7 @@ def test_what_must_be_set_is_enough() -> None:
 def test_the_defaults_are_the_contracts() -> None:
     settings = load()
     assert (settings.log_level, settings.database_port, settings.database_ssl_mode) == ("info", 5432, "disable")
+    assert settings.database_reader_role == "aoh_msr_reader"
     assert (settings.database_max_conns, settings.database_max_conn_lifetime) == (10, 600)
     assert (settings.session_timeout, settings.max_lateness, settings.source_silence) == (900, 10, 60)
     assert settings.tenant_column == "tenant_id"
@@ -92,6 +93,8 @@ def test_a_missing_variable_is_named_with_what_it_is_for(
         ("DATABASE_PORT", "99999", "less than or equal to 65535"),
         ("DATABASE_SCHEMA", "", "pattern"),
         ("DATABASE_SCHEMA", "1", "pattern"),
+        ("DATABASE_READER_ROLE", 'r" TO public; --', "pattern"),
+        ("DATABASE_READER_ROLE", "", "pattern"),
         ("DATABASE_SSL_MODE", "prefer", "'disable', 'require', 'verify-ca' or 'verify-full'"),
         ("DATABASE_MAX_CONNS", "3", "greater than or equal to 4"),
         ("DATABASE_MAX_CONNS", "1001", "less than or equal to 1000"),

