@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from web.routes import Requires, Route
 
@@ -69,7 +69,7 @@ class Description:
             "info": {
                 "title": "MSR, multi-session replay",
                 "version": version,
-                "description": "The exact state of the world at any past moment, and everything that changed between two.",
+                "description": "The state of the world at any past moment, and everything that changed between two.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
             "servers": [{"url": "/"}],
@@ -84,8 +84,7 @@ class Description:
         text = inspect.getdoc(route.handler) or ""
         summary = text.split("\n", 1)[0].rstrip(".")
         operation: dict[str, Any] = {
-            "operationId": f"{route.handler.__module__.rsplit('.', 1)[-1]}_{route.handler.__name__}_{route.method.lower()}"
-            + re.sub(r"\W+", "_", route.path),
+            "operationId": route.method.lower() + re.sub(r"\W+", "_", route.path).rstrip("_"),
             "tags": [route.tag],
             "summary": summary,
             "description": f"{text}\n\nRequires: {route.requires.value}.",
@@ -99,7 +98,7 @@ class Description:
         return operation
 
     def _query_parameters(self, route: Route) -> list[dict[str, Any]]:
-        found = [_SESSION_HEADER] if route.notices else []
+        found: list[dict[str, Any]] = [_SESSION_HEADER] if route.notices else []
         if route.query is None:
             return found
         schema = route.query.model_json_schema(ref_template=_REFS)
@@ -114,7 +113,9 @@ class Description:
     def _responses(self, route: Route) -> dict[str, Any]:
         responses = {str(status): _error(status) for status in route.statuses if status in ERRORS}
         if route.raw is not None:
-            content = {route.raw: {"schema": {"type": "object"} if route.raw.endswith("json") else {"type": "string"}}}
+            content: dict[str, Any] = {
+                route.raw: {"schema": {"type": "object"} if route.raw.endswith("json") else {"type": "string"}}
+            }
             responses["200"] = {"description": "Success.", "content": content}
             if route.raw.endswith("json") and "503" in responses and route.requires is Requires.NOTHING:
                 responses["503"] = {"description": "A dependency is down; the body names it.", "content": content}
@@ -142,7 +143,10 @@ class Description:
     def _schema(self, kind: Any, mode: Any) -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(ref_template=_REFS, mode=mode)
         self._schemas.update(schema.pop("$defs", {}))
-        return schema
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return schema
+        self._schemas[kind.__name__] = schema
+        return {"$ref": _REFS.format(model=kind.__name__)}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -13,6 +13,14 @@ from msr_stream.sessions.playback import Change, Window
 from web.models import Json, Moment, Request, Time
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+#: What is not sent is not changed: there is no default to tell of.
+_optional = Field(json_schema_extra=_without_default)
+
+
 def _not_zero(speed: float) -> float:
     if speed == 0:
         raise ValueError("wants a speed other than 0: pause instead")
@@ -36,11 +44,11 @@ class PlaybackBody(Request):
     """What changes; what is not sent stays. The playhead alone, without `occ_lock`, is a tick of playing."""
 
     occ_lock: int | None = None
-    status: Literal["playing", "paused"] = "paused"
-    playhead: Moment = 0
-    speed: Annotated[float, Field(ge=-3600, le=3600, allow_inf_nan=False), AfterValidator(_not_zero)] = 1.0
-    window: WindowBody | None = None
-    filters: Json | None = None
+    status: Annotated[Literal["playing", "paused"], _optional] = "paused"
+    playhead: Annotated[Moment, _optional] = 0
+    speed: Annotated[float, Field(ge=-3600, le=3600, allow_inf_nan=False), AfterValidator(_not_zero), _optional] = 1.0
+    window: Annotated[WindowBody | None, _optional] = None
+    filters: Annotated[Json | None, _optional] = None
 
     def deed(self) -> c.Deed:
         """The command it asks for.
