@@ -80,9 +80,14 @@ def test_queries_cannot_be_changed() -> None:
         queries.load("replay")["state"] = "SELECT 1"  # type: ignore[index]
 
 
-def test_migrations_are_numbered_without_a_gap() -> None:
-    numbers = {int(path.name[:4]) for path in (STORE / "sql" / "migrations").glob("*.sql")}
-    assert numbers == set(range(1, len(numbers) + 1))
+def test_migrations_are_numbered_once() -> None:
+    """Once for every dialect: `NNNN_name.sql`, or `NNNN_name.<dialect>.sql` for one."""
+    names = [path.name.split(".") for path in (STORE / "sql" / "migrations").glob("*.sql")]
+    numbers = [(name[:4], dialect) for name, *dialect in names]
+    assert len({(number, str(dialect)) for number, dialect in numbers}) == len(numbers)
+    assert {number for number, dialect in numbers if len(dialect) == 1}.isdisjoint(
+        number for number, dialect in numbers if len(dialect) == 2
+    )
 
 
 @pytest.mark.parametrize("path", sorted((STORE / "sql" / "migrations").glob("*.sql")), ids=lambda path: path.name)
