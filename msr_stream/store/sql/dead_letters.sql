@@ -2,18 +2,18 @@
 
 -- name: page
 -- One page of them, of a source, a table, a code or a state where that is asked; keys and values only in part.
-SELECT dead_letter_id AS id, topic, partition, record_offset AS "offset", code, reason, table_name AS "table",
+SELECT dead_letter_id AS id, topic, partition, d.record_offset AS "offset", code, reason, table_name AS "table",
        entity_id AS entity, created_at, state, outcome, resolved_at, substring(record_key FROM 1 FOR $5) AS key,
        octet_length(record_key) AS key_bytes, substring(record_value FROM 1 FOR $5) AS value,
        octet_length(record_value) AS value_bytes, count(*) OVER () AS total
-FROM dead_letter JOIN shard USING (shard_id)
+FROM dead_letter d JOIN shard USING (shard_id)
 WHERE ($1::text IS NULL OR source = $1) AND ($2::text IS NULL OR table_name = $2)
     AND ($3::text IS NULL OR code = $3) AND ($4::text IS NULL OR state = $4)
 ORDER BY {order_by} LIMIT $6 OFFSET $7
 
 -- name: count
 -- How many there are: asked when a page is empty.
-SELECT count(*) FROM dead_letter JOIN shard USING (shard_id)
+SELECT count(*) FROM dead_letter d JOIN shard USING (shard_id)
 WHERE ($1::text IS NULL OR source = $1) AND ($2::text IS NULL OR table_name = $2)
     AND ($3::text IS NULL OR code = $3) AND ($4::text IS NULL OR state = $4)
 
