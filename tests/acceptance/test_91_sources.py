@@ -117,7 +117,12 @@ def test_a_dead_letter_is_listed_and_recorded_once_its_cause_is_gone(scene: Scen
             "UPDATE steered.row SET word = 'fine' WHERE id = 101",
         )
         wait_until(lambda: "101" in scene.rows("steered.row"), 30, "the good one is recorded")
-        choice: dict[str, Any] = {"source": "demo", "code": "REFUSED_BY_DATABASE", "table": "steered.row", "sort": "offset,asc"}
+        choice: dict[str, Any] = {
+            "source": "demo",
+            "code": "REFUSED_BY_DATABASE",
+            "table": "steered.row",
+            "sort": "offset,asc",
+        }
         wait_until(lambda: len(scene.api("root").get(LETTERS, **choice).json["data"]) == 2, 30, "both are put aside")
         answer = scene.api("root").get(LETTERS, **choice)
     finally:
