@@ -10,6 +10,9 @@ import aiohttp
 
 from msr_stream.errors import Unavailable
 
+#: Also where nothing is sent: Connect refuses what aiohttp would name without it (415).
+_HEADERS = {"Content-Type": "application/json"}
+
 
 class Task(NamedTuple):
     """A connector's task; of a failed one the first line of its trace."""
@@ -62,7 +65,7 @@ class Connectors:
         try:
             async with (
                 aiohttp.ClientSession(timeout=self._timeout) as session,
-                session.request(method, self._url + target) as response,
+                session.request(method, self._url + target, headers=_HEADERS) as response,
             ):
                 if response.status >= 400:
                     raise Unavailable(f"Kafka Connect answers {response.status}: {_line(await response.text())}")
