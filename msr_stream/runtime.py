@@ -10,24 +10,30 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
 from msr_stream import faults, logs
+from msr_stream.connectors import Connectors
 from msr_stream.discovery import Discovery
 from msr_stream.identity import Verifier
 from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
+from msr_stream.recording.retry import Retry
 from msr_stream.recording.settling import Settler, every
 from msr_stream.sessions.asking import Ask, Asker, Cast
 from msr_stream.sessions.following import Following
 from msr_stream.sessions.owner import Owner
 from msr_stream.sessions.presence import Presence
 from msr_stream.settings import Settings
+from msr_stream.source.published import published_tables
 from msr_stream.source.slots import SlotState, slot_states
+from msr_stream.sources import SourceAdministration
 from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.database import Database, connect_arguments
+from msr_stream.store.dead_letters import DeadLetters
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
 from msr_stream.store.sessions import Sessions
 from msr_stream.store.settled import Settled
+from msr_stream.store.sources import Sources
 from msr_stream.store.timelines import Timelines
 
 log = logs.get(__name__)
@@ -68,6 +74,11 @@ class Runtime:
         self.presence = Presence(self.sessions, self.asker, settings.session_timeout)
         self.following = Following(self.sessions)
         self.verifier = Verifier.from_settings(settings)
+        self.letters = DeadLetters(self.database)
+        self.retry = Retry(self.database, self.recorder, self.letters)
+        self.sources = SourceAdministration(
+            settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
+        )
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
         if settings.fault_point:
@@ -82,7 +93,7 @@ class Runtime:
     async def keep_up(
         self, admin: Callable[[], AIOKafkaAdminClient], on_topics: Callable[[Mapping[str, int]], Awaitable[None]]
     ) -> None:
-        """Find topics, settle shards and look after slots until told to stop."""
+        """Find topics, settle shards and look after sources until told to stop."""
         await self.prepared.wait()
         self.discovery = discovery = Discovery(self.settings, self.database, admin, on_topics)
         try:
@@ -90,7 +101,7 @@ class Runtime:
                 every(2.0, "looking for topics", discovery.look, self.stopping),
                 every(0.1, "settling", self.settler.tick, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
-                every(10.0, "looking after slots", self._look_after_slots, self.stopping),
+                every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
             )
         finally:
@@ -123,9 +134,11 @@ class Runtime:
             return str(error) or type(error).__name__
         return "ok"
 
-    async def _look_after_slots(self) -> None:
+    async def _look_after_sources(self) -> None:
         for source, dsn in self.settings.source_dsns.items():
-            for slot in await _slots(dsn.get_secret_value()):
+            slots, published = await _look_at(dsn.get_secret_value())
+            await self.sources.published(source, published)
+            for slot in slots:
                 if self._slots.get(slot.name) == slot.wal_status:
                     continue
                 self._slots[slot.name] = slot.wal_status
@@ -134,9 +147,10 @@ class Runtime:
                     log.error("replication slot " + slot.wal_status, source=source, slot=slot.name, advice=slot.advice)
 
 
-async def _slots(dsn: str) -> list[SlotState]:
+async def _look_at(dsn: str) -> tuple[list[SlotState], list[tuple[str, str]]]:
+    """A source's replication slots, and the tables it publishes."""
     connection: Any = await asyncpg.connect(dsn, timeout=5)
     try:
-        return await slot_states(connection)
+        return await slot_states(connection), await published_tables(connection)
     finally:
         await connection.close()

@@ -1,9 +1,20 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import admin, docs, probes, replay, sessions
+from web import admin, dead_letters, docs, probes, replay, sessions, sources
 from web.server import install
 
-__all__ = ["admin", "docs", "probes", "replay", "sessions"]
+__all__ = ["admin", "dead_letters", "docs", "probes", "replay", "sessions", "sources"]
 
-install(app, [*probes.ROUTES, *replay.ROUTES, *sessions.ROUTES, *admin.ROUTES, *docs.ROUTES])
+install(
+    app,
+    [
+        *probes.ROUTES,
+        *replay.ROUTES,
+        *sessions.ROUTES,
+        *admin.ROUTES,
+        *sources.ROUTES,
+        *dead_letters.ROUTES,
+        *docs.ROUTES,
+    ],
+)

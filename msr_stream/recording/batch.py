@@ -75,9 +75,14 @@ def assemble(
         copies=sifted.copies + folded.copies,
         live_delta=folded.live_delta,
         known=folded.known,
-        activity=Counter(
-            (event.time - event.time % MINUTE, event.change.table_name, event.tenant, event.op) for event in events
-        ),
+        activity=count(events),
+    )
+
+
+def count(events: Sequence[Event]) -> Counter[ActivityKey]:
+    """Events by minute, table, tenant and operation."""
+    return Counter(
+        (event.time - event.time % MINUTE, event.change.table_name, event.tenant, event.op) for event in events
     )
 
 

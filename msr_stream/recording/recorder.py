@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from uuid import uuid4
 
-from msr_stream import instants, logs
+from msr_stream import instants, logs, snapshots
 from msr_stream.errors import TopicStopped
 from msr_stream.recording.deriving import Deriver
 from msr_stream.recording.feed import Delivery, Feed
@@ -90,26 +88,22 @@ class Recorder:
         if loop_time - self._snapshots.get(shard.topic, -_SNAPSHOT_PAUSE) < _SNAPSHOT_PAUSE:
             return
         self._snapshots[shard.topic] = loop_time
-        source = self._decoder(shard.topic).source
+        source = self.decoder(shard.topic).source
         table = shard.topic.removeprefix(f"{source}.")
-        request = {
-            "id": str(uuid4()),
-            "type": "execute-snapshot",
-            "data": {"data-collections": [table], "type": "blocking"},
-        }
         log.warning("snapshot requested", source=source, table=table)
-        await self._feed.send(self._settings.signal_topic, source.encode(), json.dumps(request).encode(), [])
+        await self._feed.send(self._settings.signal_topic, source.encode(), snapshots.signal([table]), [])
 
     def _shard_recorder(self, shard: Shard, cache_limit: int) -> ShardRecorder:
         deriver = Deriver(
-            shard, self._database, self.history, self._decoder(shard.topic), cache_limit, self._claim, self._clock
+            shard, self._database, self.history, self.decoder(shard.topic), cache_limit, self._claim, self._clock
         )
         return ShardRecorder(shard, self._opener, deriver, lambda shard_id: self._publish_letters(shard, shard_id))
 
-    def _decoder(self, topic: str) -> Decoder:
+    def decoder(self, topic: str, partitions: int | None = None) -> Decoder:
+        """Decodes a topic as the settings say; with as many partitions as discovery sees unless they are given."""
         return Decoder(
             topic,
-            self.partitions.get(topic, 1),
+            partitions or self.partitions.get(topic, 1),
             self._settings.tenant_column,
             self._settings.tenant_columns,
             self._settings.source_prefixes,

@@ -72,7 +72,7 @@ class Settler:
             if progress is None:
                 continue
             if ends[shard] < progress.next_offset or is_another(progress, ids.get(shard.topic)):
-                recorder.doubt()
+                recorder.doubt("the log may not be the one that was recorded")
             elif recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
             else:
@@ -108,9 +108,11 @@ class Settler:
                  for shard_id, (recorder, instant) in locked.items()]
             )  # fmt: skip
             for shard_id, version, settled_until in raised:
-                recorder = locked[shard_id][0]
+                recorder, _ = locked.pop(shard_id)
                 if recorder.progress is not None:
                     recorder.settled(version, settled_until)
+            for recorder, _ in locked.values():  # no run need come that would notice it
+                recorder.doubt("somebody else has written the shard")
 
 
 def _is_behind(progress: Progress | None, instant: int) -> bool:

@@ -46,7 +46,7 @@ class ShardRecorder:
         self._flusher = Flusher(shard, opener.database, opener.history, deriver, on_letters)
         self._opened: Opened | None = None
         self._session: Session | None = None
-        self._queue: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[Delivery | Reopen] = asyncio.Queue()
         self._next_fetch = 0
         self._flushing: asyncio.Task[Progress] | None = None
         self._delivered: Delivery | None = None
@@ -62,9 +62,9 @@ class ShardRecorder:
         busy = self._flushing is not None or not self._queue.empty() or self.lock.locked()
         return self.progress is not None and not busy
 
-    def doubt(self) -> None:
-        """The log does not look like the one that was recorded: open the shard again, which finds out."""
-        self._queue.put_nowait(None)
+    def doubt(self, reason: str) -> None:
+        """The log or the progress may not be what they were: open the shard again, which finds out."""
+        self._queue.put_nowait(Reopen(reason))
 
     def settled(self, version: int, settled_until: int) -> None:
         """Take note that the idle shard's settled instant was raised."""
@@ -132,8 +132,8 @@ class ShardRecorder:
                     async with self.lock:
                         await self._end_flush()
             delivery = await getting
-            if delivery is None:
-                raise Reopen("the log may not be the one that was recorded")
+            if isinstance(delivery, Reopen):
+                raise delivery
             return delivery
         finally:
             getting.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
 
 from msr_stream import faults
 from msr_stream.errors import ShardMoved
@@ -18,6 +19,7 @@ from msr_stream.store.database import Connection, Database
 from msr_stream.store.letters import Letter, headers_from, letter_columns
 
 _sql = queries.load("recording")
+_PROGRESS = [name for name in Progress.__struct_fields__ if name != "last_sequence"]
 
 
 class History:
@@ -56,11 +58,7 @@ class History:
             row = await connection.fetchrow(_sql["read_progress"], *shard)
         if row is None:
             raise ShardMoved(f"{shard} is not registered yet")
-        values = dict(row)
-        stopped = values.pop("stopped")
-        commit_lsn, lsn = values.pop("last_commit_lsn"), values.pop("last_lsn")
-        sequence = (commit_lsn, lsn) if commit_lsn is not None else None
-        return Progress(**values, last_sequence=sequence), stopped
+        return progress_of(row), row["stopped"]
 
     async def recall(self, shard_id: int, needs: Mapping[Entity, bool]) -> dict[Entity, Recalled]:
         """The last event of each entity, with its state where that is wanted."""
@@ -154,15 +152,36 @@ class History:
         Raises:
             ShardMoved: the shard's version is not the one that the batch was derived from.
         """
-        async with self._database.recording() as connection:
-            await self._ensure_partitions(connection, batch)
-            faults.reach("before-lock")
-            async with connection.transaction():
-                await self._lock(connection, batch)
-                await self._write(connection, batch, built)
-                faults.reach("after-copy")
+        try:
+            async with self._database.recording() as connection:
+                await self._ensure_partitions(connection, batch)
+                faults.reach("before-lock")
+                async with connection.transaction():
+                    await self.write(connection, batch, built)
+                    faults.reach("after-copy")
+        except ShardMoved:
+            if batch.events:
+                await self.revive(batch.after.shard_id)
+            raise
         faults.reach("after-commit")
         return batch.after
+
+    async def write(self, connection: Connection, batch: Batch, built: Sequence[bytes]) -> None:
+        """Write a batch in a transaction, once its partitions are there (`prepare`); raises as `flush` does."""
+        await self._lock(connection, batch)
+        await self._write(connection, batch, built)
+
+    async def prepare(self, batch: Batch) -> None:
+        """Make the partitions that a batch needs."""
+        async with self._database.recording() as connection:
+            await self._ensure_partitions(connection, batch)
+
+    async def revive(self, shard_id: int) -> None:
+        """Let the topic of a retired shard live on, from the settled instant: what has ended gets events again."""
+        async with self._database.recording() as connection, connection.transaction():
+            if await connection.fetchval(_sql["is_retired"], shard_id):
+                await connection.execute(_sql["hold_settled"])
+                await connection.execute(_sql["revive_shards"], shard_id)
 
     async def _lock(self, connection: Connection, batch: Batch) -> None:
         """Lock the shard's row by writing the progress, if it still has the version that was read."""
@@ -212,6 +231,13 @@ class History:
         for day in sorted(days - self._days):
             await connection.execute("SELECT ensure_partition('cdc_event', $1)", day * DAY)
             self._days.add(day)
+
+
+def progress_of(row: Mapping[str, Any]) -> Progress:
+    """The progress that a shard's row holds."""
+    values = {name: row[name] for name in _PROGRESS}
+    commit_lsn = row["last_commit_lsn"]
+    return Progress(**values, last_sequence=(commit_lsn, row["last_lsn"]) if commit_lsn is not None else None)
 
 
 async def _copy_data(built: Sequence[bytes]) -> AsyncIterator[bytes]:

@@ -83,11 +83,12 @@ def test_queries_cannot_be_changed() -> None:
         queries.load("replay")["state"] = "SELECT 1"  # type: ignore[index]
 
 
-def test_no_two_migrations_have_one_name_and_number() -> None:
-    """Applied in the order of their numbers, those of one number in that of their names."""
-    names = [path.name.split(".")[0] for path in (STORE / "sql" / "migrations").glob("*.sql")]
-    assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"\d{4}_\w+", name) for name in names)
+def test_migrations_are_numbered_without_a_gap_and_named_once() -> None:
+    """Applied in the order of their numbers; `NNNN_name.sql` for every dialect, `NNNN_name.<dialect>.sql` for one."""
+    names = [path.name.removesuffix(".sql") for path in (STORE / "sql" / "migrations").glob("*.sql")]
+    assert all(re.fullmatch(r"\d{4}_\w+(\.\w+)?", name) for name in names)
+    numbers = {int(name[:4]) for name in names}
+    assert numbers == set(range(1, len(numbers) + 1))
 
 
 @pytest.mark.parametrize("path", sorted((STORE / "sql" / "migrations").glob("*.sql")), ids=lambda path: path.name)

@@ -239,6 +239,7 @@ class Stack:
         """What every worker of this stack is set up with."""
         return {
             "KAFKA_BROKERS": self.kafka.brokers,
+            "CONNECT_URL": self.connect.url,
             "DATABASE_HOST": "127.0.0.1",
             "DATABASE_PORT": str(self.ports.postgres),
             "DATABASE_NAME": "history",

@@ -118,3 +118,7 @@ from pg_replication_slots s
 where s.slot_type = 'logical' and case when $1::name is null then s.database = current_database() and s.plugin = 'pgoutput'
                                        else s.slot_name = $1::name end
 order by s.slot_name
+
+-- name: published
+-- The tables whose changes are published, by whichever publication.
+select distinct t.schemaname, t.tablename from pg_publication_tables t order by 1, 2

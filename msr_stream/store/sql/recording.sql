@@ -32,7 +32,8 @@ SELECT shard_id, source, version, flushed_offset, record_offset, record_timestam
 FROM shard WHERE topic = $1 AND partition = $2
 
 -- name: write_progress
--- Lock the shard and compare the version; no row: another worker has moved it. Caught up, it lives again.
+-- Lock the shard and compare the version; no row: another worker has moved it, or it is retired and gets events.
+-- Caught up, it lives again.
 UPDATE shard SET
     version = version + 1, flushed_offset = $3, record_offset = $4, record_timestamp = $5, record_hash = $6,
     last_position = $7, last_effective = $8, newest_source_time = $9, settled_until = $10,
@@ -40,11 +41,25 @@ UPDATE shard SET
     dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
     events_since_keyframe = events_since_keyframe + $13, unsequenced_lsn = $17, topic_id = $18,
     live = live OR coalesce($10 >= settled_instant(), false)
-WHERE shard_id = $1 AND version = $2
+WHERE shard_id = $1 AND version = $2 AND (retired_at IS NULL OR $13 = 0)
 RETURNING version
 
+-- name: is_retired
+-- Whether a shard's last table was ended.
+SELECT retired_at IS NOT NULL FROM shard WHERE shard_id = $1
+
+-- name: revive_shards
+-- The shards of a retired topic that gets events again live on, from the settled instant like new ones.
+WITH revived AS (
+    UPDATE shard SET version = version + 1, retired_at = NULL, live = true,
+        settled_until = greatest(settled_until, settled_instant())
+    WHERE topic = (SELECT topic FROM shard WHERE shard_id = $1) AND retired_at IS NOT NULL
+    RETURNING shard_id, settled_until)
+INSERT INTO coverage (shard_id, covered_from) SELECT shard_id, settled_until FROM revived
+
 -- name: add_activity
--- Count the run's events.
+-- Count the run's events; a retired table that has some lives again.
+WITH revived AS (UPDATE source_table SET retired_at = NULL WHERE table_name = ANY ($3) AND retired_at IS NOT NULL)
 INSERT INTO activity AS a (shard_id, bucket, table_name, tenant_id, op, changes)
 SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::bigint[])
 ON CONFLICT (shard_id, bucket, table_name, tenant_id, op) DO UPDATE SET changes = a.changes + excluded.changes

@@ -18,10 +18,11 @@ FROM history_epoch h
 SELECT shard_id FROM shard ORDER BY shard_id
 
 -- name: incomplete
--- Tables of shards that do not live and are not settled up to the instant: what is answered of them may not be all.
+-- Tables of shards that do not live, are not retired and are not settled up to the instant: what is answered of them
+-- may not be all.
 SELECT DISTINCT coalesce(t.table_name, substring(s.topic FROM '[^.]+\.[^.]+$'), s.topic) AS table_name
 FROM shard s LEFT JOIN source_table t ON t.topic = s.topic
-WHERE (NOT s.live OR s.stopped IS NOT NULL) AND (s.settled_until IS NULL OR s.settled_until < $1)
+WHERE s.retired_at IS NULL AND (NOT s.live OR s.stopped IS NOT NULL) AND (s.settled_until IS NULL OR s.settled_until < $1)
 ORDER BY 1
 
 -- name: state
