@@ -9,6 +9,7 @@ import click
 from msr_stream.errors import MsrError
 from msr_stream.settings import Settings
 from msr_stream.source.cli import source
+from msr_stream.tokens import token
 
 
 @click.group()
@@ -17,6 +18,7 @@ def cli() -> None:
 
 
 cli.add_command(source)
+cli.add_command(token)
 
 
 @cli.command()

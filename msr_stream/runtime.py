@@ -66,6 +66,7 @@ class Runtime:
                 every(2.0, "looking for topics", discovery.look, self.stopping),
                 every(0.1, "settling", self.settler.tick, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
+                every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
                 every(10.0, "looking after slots", self._look_after_slots, self.stopping),
             )
         finally:

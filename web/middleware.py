@@ -36,7 +36,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     request["correlation_id"] = correlation_id
     with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
         try:
-            _identify(request)
+            await _identify(request)
             response = await handler(request)
         except RequestError as error:
             response = _error(request, error.status, error.code, str(error), error.details, error.headers)
@@ -53,7 +53,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
 
 
-def _identify(request: web.Request) -> None:
+async def _identify(request: web.Request) -> None:
     resource = request.match_info.route.resource
     if resource is None:
         return  # no such route: aiohttp's handler says 404 or 405
@@ -63,7 +63,7 @@ def _identify(request: web.Request) -> None:
     if requires is None:
         raise NotFound
     if requires is not Requires.NOTHING:
-        caller = runtime(request).verifier.verify(request.headers.get("Authorization"))
+        caller = await runtime(request).verifier.verify(request.headers.get("Authorization"))
         allow(requires, caller, runtime(request).settings)
         request[CALLER] = caller
 
