@@ -116,20 +116,28 @@ class Verifier:
             leeway=_LEEWAY,
             options={"require": ["exp", "iat", "iss", "sub"], "verify_aud": bool(self._audience)},
         )
+        if _text(claims["sub"]) is None:
+            raise jwt.InvalidTokenError("its sub is empty, or no text that can be stored")
         return claims
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
         tenant = claims.get(self._tenant_claim)
         tenant = tenant if isinstance(tenant, dict) else {}
-        tenant_id = tenant.get("tenant_id", tenant.get("id"))
         realm = claims.get("realm_access")
         roles = [*_texts(tenant.get("roles")), *_texts(realm.get("roles") if isinstance(realm, dict) else None)]
         return Caller(
-            user_id=str(claims["sub"]),
-            username=str(claims.get("preferred_username", claims["sub"])),
-            tenant_id=tenant_id if isinstance(tenant_id, str) and tenant_id else None,
+            user_id=claims["sub"],
+            username=_text(claims.get("preferred_username")) or claims["sub"],
+            tenant_id=_text(tenant.get("tenant_id", tenant.get("id"))),
             roles=frozenset(roles),
         )
+
+
+def _text(value: object) -> str | None:
+    """The value if it is a text that can be stored: not empty, no NUL, no half of a surrogate pair."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
+    return None if any("\ud800" <= character <= "\udfff" for character in value) else value
 
 
 def _texts(value: object) -> list[str]:

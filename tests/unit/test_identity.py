@@ -210,6 +210,14 @@ async def test_roles_that_are_no_list_of_texts_are_no_roles(access: Any) -> None
     assert (await _verify(_token(realm_access=access, active_tenant={"tenant_id": "t1"}))).roles == frozenset()
 
 
+@pytest.mark.parametrize("text", ["", "a\0b", "\ud800"])
+async def test_what_no_database_can_hold_names_nobody(text: str) -> None:
+    """A NUL or half a character would be a crash in a query: such a tenant is none, such a subject is refused."""
+    assert (await _verify(_token(active_tenant={"tenant_id": text, "roles": ["r"]}))).tenant_id is None
+    assert (await _verify(_token(preferred_username=text))).username == "u1"
+    assert "sub" in str(await _refused(_token(sub=text)))
+
+
 async def test_a_user_without_a_name_is_called_by_the_subject() -> None:
     assert (await _verify(_token(preferred_username=...))).username == "u1"
 
