@@ -157,6 +157,22 @@ async def test_many_at_once_share_one_request() -> None:
     assert at.asked == 1
 
 
+async def test_who_comes_while_a_request_is_under_way_gets_its_outcome_although_it_is_too_soon_for_another() -> None:
+    at = Realm("a")
+    keys = at.keys(pause=5)
+    await keys.refresh()
+    at.kids.add("b")
+    at.answers.clear()
+    refreshing = asyncio.create_task(keys.refresh())
+    await asyncio.sleep(0)
+    asking = asyncio.create_task(keys.find("b"))
+    await asyncio.sleep(0)
+    at.answers.set()
+    assert await asking == "key b"
+    await refreshing
+    assert at.asked == 2
+
+
 async def test_one_who_leaves_does_not_take_the_request_from_the_others() -> None:
     at = Realm("a")
     keys = at.keys()
