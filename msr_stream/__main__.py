@@ -10,6 +10,7 @@ from msr_stream.errors import MsrError
 from msr_stream.settings import Settings
 from msr_stream.settings_example import env_file
 from msr_stream.source.cli import source
+from msr_stream.tokens import token
 
 
 @click.group()
@@ -18,6 +19,7 @@ def cli() -> None:
 
 
 cli.add_command(source)
+cli.add_command(token)
 
 
 @cli.command()

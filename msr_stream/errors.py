@@ -5,6 +5,7 @@
     + SourceError            a source database cannot be prepared
     + StorageError           the history database is not as it must be
         - MigrationError
+    + KeysUnavailable        the realm's key set cannot be had now: the keys that are known go on
     + RecordError            a record cannot be recorded: it becomes a dead letter
     + ShardMoved             another worker has written this shard: read again, derive again
     + TopicStopped           a topic may not be recorded any further as it is
@@ -44,6 +45,10 @@ class StorageError(MsrError):
 
 class MigrationError(StorageError):
     """The schema of the history database could not be brought up to date."""
+
+
+class KeysUnavailable(MsrError):
+    """The realm's key set cannot be had now."""
 
 
 class RecordError(MsrError):

@@ -1,20 +1,19 @@
 """Who asks: bearer tokens verified, and what they say about the caller.
 
-RS256 only (RFC 7518, section 3.3), keys from a JWKS (RFC 7517). `iss`, `exp`, `nbf` and `iat` are checked, `aud`
-when configured (RFC 7519, section 4.1).
+RS256 only (RFC 7518, section 3.3), with the keys of `keys.py`. `iss`, `exp`, `nbf` and `iat` are checked, `aud` when
+configured (RFC 7519, section 4.1).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jwt
 
-from msr_stream.errors import Forbidden, SettingsError, Unauthorized
+from msr_stream.errors import Forbidden, Unauthorized
+from msr_stream.keys import KeySet
 from msr_stream.settings import Settings
 
 _ALGORITHM = "RS256"
@@ -61,10 +60,14 @@ class Caller:
 
 
 class Verifier:
-    """Verifies tokens against a key set."""
+    """Verifies tokens against a key set.
 
-    def __init__(self, keys: Mapping[str, Any], issuer: str, audience: str = "", tenant_claim: str = "active_tenant"):
-        self._keys, self._issuer = keys, issuer
+    Attributes:
+        keys: the realm's.
+    """
+
+    def __init__(self, keys: KeySet, issuer: str, audience: str = "", tenant_claim: str = "active_tenant"):
+        self.keys, self._issuer = keys, issuer
         self._audience, self._tenant_claim = audience, tenant_claim
 
     @classmethod
@@ -72,16 +75,16 @@ class Verifier:
         """The verifier that the settings describe.
 
         Raises:
-            SettingsError: the key set cannot be read.
+            SettingsError: the file with the key set cannot be read.
         """
         return cls(
-            read_keys(settings.iams_jwks_file),
+            KeySet.from_settings(settings),
             settings.iams_keycloak_url,
             settings.iams_audience,
             settings.iams_tenant_claim,
         )
 
-    def verify(self, authorization: str | None) -> Caller:
+    async def verify(self, authorization: str | None) -> Caller:
         """The caller that an `Authorization` header speaks for.
 
         Raises:
@@ -91,20 +94,21 @@ class Verifier:
         if scheme.lower() != "bearer" or not token:
             raise Unauthorized("send Authorization: Bearer and a token", headers={"WWW-Authenticate": "Bearer"})
         try:
-            claims = self._claims(token.strip())
+            claims = await self._claims(token.strip())
         except jwt.PyJWTError as error:
             raise Unauthorized(
                 f"the token is not valid: {error}", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
             ) from error
         return self._caller(claims)
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    async def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
         if header.get("alg") != _ALGORITHM:
             raise jwt.InvalidAlgorithmError(f"its algorithm is {header.get('alg')!r}, wants {_ALGORITHM}")
-        key = self._keys.get(header.get("kid", ""))
+        key = await self.keys.find(header.get("kid", ""))
         if key is None:
-            raise jwt.InvalidKeyError("its key is not in the realm's key set")
+            why = "" if self.keys.reachable else ", as far as that is known: it cannot be asked for now"
+            raise jwt.InvalidKeyError(f"its key is not in the realm's key set{why}")
         claims: dict[str, Any] = jwt.decode(
             token,
             key,
@@ -114,37 +118,29 @@ class Verifier:
             leeway=_LEEWAY,
             options={"require": ["exp", "iat", "iss", "sub"], "verify_aud": bool(self._audience)},
         )
+        if _text(claims["sub"]) is None:
+            raise jwt.InvalidTokenError("its sub is empty, or no text that can be stored")
         return claims
 
     def _caller(self, claims: Mapping[str, Any]) -> Caller:
         tenant = claims.get(self._tenant_claim)
         tenant = tenant if isinstance(tenant, dict) else {}
-        tenant_id = tenant.get("tenant_id", tenant.get("id"))
         realm = claims.get("realm_access")
         roles = [*_texts(tenant.get("roles")), *_texts(realm.get("roles") if isinstance(realm, dict) else None)]
         return Caller(
-            user_id=str(claims["sub"]),
-            username=str(claims.get("preferred_username", claims["sub"])),
-            tenant_id=tenant_id if isinstance(tenant_id, str) and tenant_id else None,
+            user_id=claims["sub"],
+            username=_text(claims.get("preferred_username")) or claims["sub"],
+            tenant_id=_text(tenant.get("tenant_id", tenant.get("id"))),
             roles=frozenset(roles),
             expires_at=float(claims["exp"]),
         )
 
 
-def read_keys(path: Path) -> dict[str, Any]:
-    """RSA keys by `kid` from a JWKS file.
-
-    Raises:
-        SettingsError: the file is no key set, or has no RSA key with a `kid`.
-    """
-    try:
-        keys = jwt.PyJWKSet.from_dict(json.loads(path.read_text())).keys
-    except (OSError, ValueError, AttributeError, TypeError, jwt.PyJWTError) as error:
-        raise SettingsError(f"IAMS_JWKS_FILE: got {str(path)!r}, wants a JWKS file ({error})") from error
-    found = {key.key_id: key.key for key in keys if key.key_id and key.key_type == "RSA"}
-    if not found:
-        raise SettingsError(f"IAMS_JWKS_FILE: got {str(path)!r}, wants at least one RSA key with a kid")
-    return found
+def _text(value: object) -> str | None:
+    """The value if it is a text that can be stored: not empty, no NUL, no half of a surrogate pair."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return None
+    return None if any("\ud800" <= character <= "\udfff" for character in value) else value
 
 
 def _texts(value: object) -> list[str]:

@@ -103,6 +103,7 @@ class Runtime:
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
+                every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
             )
         finally:
             await discovery.close()

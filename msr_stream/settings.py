@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from msr_stream.errors import SettingsError
@@ -25,6 +25,18 @@ Seconds = Annotated[float, NoDecode, Field(gt=0)]
 Texts = Annotated[list[str], NoDecode]
 Pairs = Annotated[dict[str, str], NoDecode]
 SecretPairs = Annotated[dict[str, SecretStr], NoDecode]
+
+
+def duration(text: str) -> float:
+    """Seconds.
+
+    Raises:
+        ValueError: it is no duration; the message says what one looks like.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("a duration such as 250ms, 10s, 15m or 1h")
+    return float(match[1]) * _UNITS[match[2]]
 
 
 class Settings(BaseSettings):
@@ -101,7 +113,8 @@ class Settings(BaseSettings):
 
     # Identity
     iams_keycloak_url: str = Field(description="the realm: issuer of the tokens")
-    iams_jwks_file: Path = Field(description="a file with the realm's key set (JWKS)")
+    iams_jwks_url: str = Field("", description="where to fetch its key set, if not below the realm itself")
+    iams_jwks_file: Path | None = Field(None, description="a file with its key set (JWKS), read instead")
     iams_audience: str = Field("", description="audience a token must have, when set")
     admin_roles: Texts = Field(["tenant-admin", "system-admin"], description="roles that may administer")
     system_admin_roles: Texts = Field(["system-admin"], description="those of them that administer all tenants")
@@ -140,10 +153,7 @@ class Settings(BaseSettings):
     )  # fmt: skip
     @classmethod
     def _seconds(cls, value: object) -> object:
-        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if isinstance(value, str) and match is None:
-            raise ValueError("a duration such as 250ms, 10s, 15m or 1h")
-        return float(match[1]) * _UNITS[match[2]] if match else value
+        return duration(value) if isinstance(value, str) else value
 
     @field_validator("source_prefixes", "source_dsns", "tenant_columns", mode="before")
     @classmethod
@@ -155,17 +165,24 @@ class Settings(BaseSettings):
             raise ValueError("name=value[,name=value]")
         return {key.strip(): right.strip() for key, _, right in pairs}
 
-    @field_validator("iams_keycloak_url")
+    @field_validator("iams_keycloak_url", "iams_jwks_url")
     @classmethod
-    def _url(cls, value: str) -> str:
+    def _url(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "iams_jwks_url":
+            return value
         if not re.fullmatch(r"https?://\S+", value):
             raise ValueError("an http or https URL")
         return value.rstrip("/")
 
+    @field_validator("iams_jwks_file", mode="before")
+    @classmethod
+    def _no_file(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("iams_jwks_file", mode="after")
     @classmethod
-    def _file(cls, value: Path) -> Path:
-        if not value.is_file():
+    def _file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
             raise ValueError("the path of a file that exists")
         return value
 

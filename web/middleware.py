@@ -64,7 +64,7 @@ async def _identify(request: web.Request) -> None:
     if requires is None:
         raise NotFound
     if requires is not Requires.NOTHING:
-        caller = runtime(request).verifier.verify(request.headers.get("Authorization"))
+        caller = await runtime(request).verifier.verify(request.headers.get("Authorization"))
         allow(requires, caller, runtime(request).settings)
         request[CALLER] = caller
         if requires is Requires.TENANT and resource.canonical != "/session":

@@ -116,7 +116,12 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     root: Path = tmp_path_factory.mktemp("acceptance")
     history = Postgres(root / "history", Ports.unused().postgres)
-    settings = {"DATABASE_PORT": str(history.port), "LOG_FORMAT": "text", "GROUP_SESSION_TIMEOUT": "5s"}
+    settings = {
+        "DATABASE_PORT": str(history.port),
+        "LOG_FORMAT": "text",
+        "GROUP_SESSION_TIMEOUT": "5s",
+        "TENANT_COLUMNS": "owners.boat=owner",
+    }
     stack = Stack(root / "stack", worker_settings=settings)
     try:
         history.start()

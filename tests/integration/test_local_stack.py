@@ -321,6 +321,7 @@ class TestUpAndDown:
         endpoints = self.endpoints(tmp_path)
         assert endpoints.keys() >= {"api", "source_dsn", "history_dsn", "kafka", "connect", "tokens", "pids"}
         assert len(endpoints["pids"]["worker"]) == 2
+        assert f"{endpoints['api']}/docs#token={endpoints['tokens']['alice']}\n" in first.stdout
         assert "running already" in local("up", environment).stdout
 
         worker, other = endpoints["pids"]["worker"]

@@ -68,7 +68,6 @@ def test_the_defaults_are_the_contracts() -> None:
         ("DATABASE_USER", "the user that owns the schema"),
         ("KAFKA_BROKERS", "host:port, several with commas"),
         ("IAMS_KEYCLOAK_URL", "the realm: issuer of the tokens"),
-        ("IAMS_JWKS_FILE", "a file with the realm's key set (JWKS)"),
     ],
 )
 def test_a_missing_variable_is_named_with_what_it_is_for(
@@ -112,6 +111,7 @@ def test_a_missing_variable_is_named_with_what_it_is_for(
         ("TENANT_COLUMNS", "s.t=", "name=value[,name=value]"),
         ("IAMS_KEYCLOAK_URL", "realm", "an http or https URL"),
         ("IAMS_KEYCLOAK_URL", "ftp://x", "an http or https URL"),
+        ("IAMS_JWKS_URL", "certs", "an http or https URL"),
         ("IAMS_JWKS_FILE", "/nowhere/jwks.json", "the path of a file that exists"),
     ],
 )
@@ -186,6 +186,18 @@ def test_a_realm_is_the_same_with_and_without_a_slash_at_its_end(environment: py
 
 def test_the_key_set_must_be_a_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "the path of a file that exists" in _got(environment, "IAMS_JWKS_FILE", str(tmp_path))
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_without_a_file_or_an_address_keys_come_from_the_realm(
+    environment: pytest.MonkeyPatch, value: str | None
+) -> None:
+    """Also where a composition sets what is not given to nothing."""
+    for name in ("IAMS_JWKS_FILE", "IAMS_JWKS_URL"):
+        environment.delenv(name, raising=False)
+        if value is not None:
+            environment.setenv(name, value)
+    assert (load().iams_jwks_file, load().iams_jwks_url) == (None, "")
 
 
 def test_a_password_is_shown_nowhere(environment: pytest.MonkeyPatch) -> None:

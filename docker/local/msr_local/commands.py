@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from msr_local import java, records
+from msr_local import java, maven, records
 from msr_local.console import say
 from msr_local.errors import HaltedError, LocalError
 from msr_local.options import Options
@@ -113,7 +113,7 @@ def _preflight(options: Options) -> None:
     """Say what is missing or taken before anything is started."""
     java.check_java()
     if not java.Jars(options.root / "kafka").is_complete():
-        java.find_maven()
+        maven.find_maven()
     for name in reap(options.root):
         say(f"ended {name}, left by a run that was killed")
     options.ports.check(options.workers)
@@ -133,6 +133,9 @@ def _show(options: Options) -> None:
     say(f"  Kafka Connect    {endpoints['connect']}")
     say(f"  tokens           {tokens}/ of {', '.join(endpoints['tokens'])}")
     say(f"  logs             {os.path.relpath(options.root / 'log')}/")
+    say()
+    say("  API page, as alice:")
+    say(f"    {api}/docs#token={endpoints['tokens']['alice']}")
     say()
     say("  The world as alice sees it now:")
     say(f'    curl -s -H "Authorization: Bearer $(cat {tokens}/alice)" {api}/replay/state | head -c 600')

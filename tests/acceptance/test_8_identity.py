@@ -1,0 +1,360 @@
+"""Who may not come in is refused, in the same way on every route, and nothing that a caller writes becomes SQL."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from msr_local.keycloak import Distribution, Keycloak
+from msr_local.ports import Ports
+from msr_local.stack import DEFAULT_ROOT
+from msr_local.waiting import wait_until
+
+from msr_stream.tokens import Signer
+from tests.acceptance.api import Answer, Api, text
+from tests.acceptance.conftest import Scene
+from tests.acceptance.verifier import now
+
+
+class Address(NamedTuple):
+    """One route, with something for each name in its path."""
+
+    method: str
+    path: str
+    requires: str
+
+
+@pytest.fixture(scope="module")
+def routes() -> list[Address]:
+    """Every route that a worker serves, as it knows them itself."""
+    listing = (
+        "import json, web\n"
+        "from msr_stream.app import app\n"
+        "from web.middleware import REQUIREMENTS\n"
+        "print(json.dumps([[*at, needs.name] for at, needs in app.web.web_app[REQUIREMENTS].items()]))"
+    )
+    required = {
+        "DATABASE_HOST": "x", "DATABASE_NAME": "x", "DATABASE_USER": "x", "KAFKA_BROKERS": "x:1",
+        "IAMS_KEYCLOAK_URL": "http://x", "IAMS_JWKS_FILE": "",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", listing], env={**os.environ, **required}, capture_output=True, text=True, check=True
+    )
+    found = [Address(*one) for one in json.loads(done.stdout)]
+    assert {"/replay/state", "/replay/events", "/health"} <= {address.path for address in found}
+    return [address._replace(path=_filled(address.path)) for address in found]
+
+
+def _filled(path: str) -> str:
+    """The path with a made-up id for each name in braces."""
+    parts = [str(uuid.uuid4()) if part.startswith("{") else part for part in path.split("/")]
+    return "/".join(parts)
+
+
+def is_refusal(answer: Answer, status: int, code: str) -> bool:
+    """Whether an answer is the contract's error, one id in its header and its body, and nothing else."""
+    body = answer.json
+    assert set(body) - {"details"} == {
+        "timestamp", "correlationId", "errorCode", "errorMessage", "message", "errors", "sent_at",
+    }  # fmt: skip
+    assert uuid.UUID(body["correlationId"])
+    assert body["correlationId"] == answer.headers["x-correlation-id"]
+    assert body["message"] == body["errorMessage"] == body["errors"][0]["message"]
+    assert "Traceback" not in answer.body.decode()
+    return (answer.status, body["errorCode"]) == (status, code)
+
+
+# Tokens that a library would not make
+
+
+def encoded(part: bytes) -> str:
+    """As the parts of a token are written."""
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+def by_hand(scene: Scene, header: dict[str, Any], secret: bytes = b"") -> str:
+    """Alice's claims under another header, unsigned or signed with a secret."""
+    signed = f"{encoded(json.dumps(header).encode())}.{scene.tokens['alice'].split('.')[1]}"
+    signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest() if secret else b""
+    return f"{signed}.{encoded(signature)}"
+
+
+def public_key(scene: Scene) -> bytes:
+    """What everybody may know, as a secret."""
+    key: Any = jwt.PyJWKSet.from_json(scene.stack.tokens.jwks_file.read_text()).keys[0].key
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return bytes(key.public_bytes(serialization.Encoding.PEM, form))
+
+
+def bad_headers(scene: Scene) -> dict[str, str | None]:
+    """Every way to be nobody, as the value of `Authorization`."""
+    tokens, alice = scene.stack.tokens, scene.tokens["alice"]
+    kid = jwt.get_unverified_header(alice)["kid"]
+    claims = jwt.decode(alice, options={"verify_signature": False})
+    head, payload, signature = alice.split(".")
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    later = int(time.time()) + 600
+    bearer = {
+        "alg none": by_hand(scene, {"alg": "none", "kid": kid}),
+        "alg none, signed": by_hand(scene, {"alg": "none", "kid": kid}) + signature,
+        "HS256 with the public key": by_hand(scene, {"alg": "HS256", "kid": kid, "typ": "JWT"}, public_key(scene)),
+        "HS256 with an empty secret": by_hand(scene, {"alg": "HS256", "kid": kid}),
+        "another issuer": tokens.sign({**claims, "iss": "https://evil.example.org/realms/aoh"}),
+        "no issuer": tokens.sign({**claims, "iss": ""}),
+        "expired": tokens.sign({"sub": "u", "active_tenant": claims["active_tenant"]}, lifetime=-60),
+        "not yet valid": tokens.sign({**claims, "nbf": later}),
+        "issued in the future": tokens.sign({**claims, "iat": later}),
+        "another key": Signer(other, tokens.issuer).sign(claims),
+        "another key under our id": jwt.encode(claims, other, "RS256", headers={"kid": kid}),
+        "a key of its own in the header": jwt.encode(
+            claims, other, "RS256", headers={"kid": "own", "jwk": Signer(other).key_set()["keys"][0]}
+        ),
+        "an id that is a path": jwt.encode(claims, other, "RS256", headers={"kid": "../../../dev/null"}),
+        "an id that is SQL": jwt.encode(claims, other, "RS256", headers={"kid": "x' OR '1'='1"}),
+        "no signature": f"{head}.{payload}.",
+        "changed": f"{head}.{encoded(json.dumps({**claims, 'sub': 'root'}).encode())}.{signature}",
+        "garbage": "no.token.atall",
+        "half": alice[: len(alice) // 2],
+        "dots": "..",
+        "long": "a" * 4000,
+    }
+    return {
+        **{what: f"Bearer {token}" for what, token in bearer.items()},
+        "no header": None,
+        "empty": "",
+        "no token": "Bearer ",
+        "no scheme": alice,
+        "basic": f"Basic {base64.b64encode(b'alice:alice').decode()}",
+        "another scheme": f"Token {alice}",
+        "two tokens": f"Bearer {alice}, Bearer {alice}",
+    }
+
+
+def test_nobody_comes_in_without_a_token_that_is_good_here_and_now(scene: Scene, routes: list[Address]) -> None:
+    """Every route but those that are open to all refuses each of them with 401, and says how to do better."""
+    scene.only_worker()
+    nobody = scene.api(None)
+    closed = [route for route in routes if route.requires != "NOTHING"]
+    assert len(closed) >= 2
+    for what, value in bad_headers(scene).items():
+        for route in closed:
+            answer = nobody.send(route.method, route.path, headers={"Authorization": value} if value is not None else {})
+            assert is_refusal(answer, 401, "UNAUTHORIZED"), (what, route, answer)
+            assert answer.headers["www-authenticate"].startswith("Bearer"), (what, route)
+    assert "request failed" not in scene.log()
+
+
+def test_what_is_open_asks_nobody_who_he_is(scene: Scene, routes: list[Address]) -> None:
+    scene.only_worker()
+    for route in routes:
+        if route.requires == "NOTHING":
+            for value in (None, "Bearer no.token.atall"):
+                answer = scene.api(None).send(route.method, route.path, headers={"Authorization": value} if value else {})
+                assert answer.status not in {401, 403}, route
+
+
+def test_a_good_token_opens_only_what_it_may(scene: Scene, routes: list[Address]) -> None:
+    """Tenant data without a tenant, administration without a role, the system without that role: 403."""
+    scene.only_worker()
+    short = {
+        "TENANT": [scene.stack.tokens.sign({"sub": "u"}), scene.stack.tokens.sign({"sub": "u", "active_tenant": "t1"})],
+        "ADMIN": [scene.tokens["alice"]],
+        "SYSTEM": [scene.tokens["alice"], scene.tokens["admin"]],
+    }
+    for route in routes:
+        for token in short.get(route.requires, []):
+            assert is_refusal(Api(scene.worker.port, token).send(route.method, route.path), 403, "FORBIDDEN"), route
+
+
+def test_an_id_that_was_sent_along_is_kept_in_the_refusal(scene: Scene) -> None:
+    """And one that is no uuid is not."""
+    given = str(uuid.uuid4())
+    assert scene.api(None).get("/replay/state", {"X-Correlation-ID": given}).json["correlationId"] == given
+    for other in ("x' OR '1'='1", "7", "a" * 500):
+        answer = scene.api(None).get("/replay/state", {"X-Correlation-ID": other})
+        assert is_refusal(answer, 401, "UNAUTHORIZED")
+        assert answer.json["correlationId"] != other
+
+
+# SQL
+
+SQL = (
+    "'",
+    "x' OR '1'='1",
+    "'; DROP SCHEMA msr CASCADE; --",
+    "x'); DELETE FROM msr.cdc_event; --",
+    "1; COMMIT; DROP TABLE msr.cdc_event",
+    "$$; DROP TABLE msr.cdc_event; $$",
+    "x' UNION SELECT * FROM pg_shadow --",
+    "\\'; SELECT pg_sleep(10); --",
+    "{t1,t2}",
+    "%27 OR 1=1",
+    "$1",
+    "\u02bc OR \u02bc1\u02bc=\u02bc1",
+    "a\0b",
+)
+
+
+@pytest.fixture
+def written(scene: Scene) -> datetime:
+    """An instant that is settled, with rows of two tenants before it."""
+    scene.only_worker()
+    scene.write(
+        "CREATE SCHEMA IF NOT EXISTS quoted",
+        "CREATE TABLE IF NOT EXISTS quoted.row (id integer PRIMARY KEY, tenant_id text, word text)",
+        "INSERT INTO quoted.row VALUES (1, 't1', 'one'), (2, 't2', 'two') ON CONFLICT DO NOTHING",
+    )
+    wait_until(lambda: bool(scene.rows("quoted.row")), 30, "the table is recorded")
+    moment = now(scene.app_dsn)
+    scene.api().wait_settled(moment)
+    return moment
+
+
+def catalogue(scene: Scene) -> set[Any]:
+    """Every table of the history, and every event of the table that is asked for."""
+    rows = scene.query(
+        "SELECT relname, relkind::text FROM pg_class WHERE relnamespace = 'msr'::regnamespace AND relkind IN ('r', 'p')"
+        " UNION ALL SELECT entity_id, op::text FROM msr.cdc_event WHERE table_name = 'quoted.row'"
+    )
+    assert len(rows) > 5
+    return set(rows)
+
+
+def test_sql_in_a_parameter_is_a_text_like_any_other(scene: Scene, written: datetime) -> None:
+    """A parameter that is a time is 400; a table of such a name has no rows to leave out, so the answer is the same."""
+    begun, api, at = catalogue(scene), scene.api(), text(written)
+    start = text(scene_start(scene))
+    asked: dict[str, dict[str, str]] = {
+        "/replay/state": {"timestamp": at, "filter_tables": "no.table", "filter_min_timestamp": at},
+        "/replay/events": {"start": start, "end": at, "filter_tables": "no.table", "filter_min_timestamp": at},
+    }
+    for path, query in asked.items():
+        plain = api.get(path, None, **query).rows
+        assert "two" not in {row["entity_state"]["word"] for row in plain if row["table_name"] == "quoted.row"}
+        for name in [*query, "tenant_id", "order", "x' OR '1'='1"]:
+            for sql in SQL:
+                answer = api.get(path, None, **{**query, name: sql})
+                is_time = name in query and name != "filter_tables"
+                if is_time or ("\0" in sql and name == "filter_tables"):
+                    assert is_refusal(answer, 400, "VALIDATION_FAILED"), (path, name, sql)
+                else:
+                    assert answer.rows == plain, (path, name, sql)
+    assert not begun - catalogue(scene)
+    assert "request failed" not in scene.log()
+
+
+def scene_start(scene: Scene) -> datetime:
+    """When the first row of the table that is asked for was written."""
+    [(first,)] = scene.query("SELECT min(event_timestamp) FROM msr.cdc_event WHERE table_name = 'quoted.row'")
+    moment: datetime = first
+    return moment.astimezone(UTC)
+
+
+def test_sql_in_a_token_is_the_name_of_a_tenant_that_has_nothing(scene: Scene, written: datetime) -> None:
+    """Whoever may choose a tenant's name gets no other tenant's rows by it."""
+    begun = catalogue(scene)
+    for sql in (*SQL, "\ud800"):
+        answer = Api(scene.worker.port, scene.stack.tokens.person("u", sql)).state(written)
+        if "\0" in sql or sql == "\ud800":  # no text that a row could have
+            assert is_refusal(answer, 403, "FORBIDDEN")
+            continue
+        assert not [row for row in answer.rows if row["table_name"] == "quoted.row"], sql
+    assert not begun - catalogue(scene)
+    assert "request failed" not in scene.log()
+
+
+def test_sql_in_an_address_leads_nowhere(scene: Scene) -> None:
+    for sql in ("'%20OR%20'1'='1", "%27;DROP%20TABLE%20msr.cdc_event;--", "..%2f..%2fetc"):
+        for path in (f"/replay/{sql}", f"/replay/state/{sql}", f"/{sql}"):
+            assert is_refusal(scene.api().get(path), 404, "NOT_FOUND"), path
+
+
+# Tenants
+
+
+def test_a_row_whose_owner_changes_leaves_one_tenant_for_the_other(scene: Scene) -> None:
+    """Its tenant is in the column that TENANT_COLUMNS names for its table, whatever the usual column says."""
+    scene.only_worker()
+    begun = now(scene.app_dsn)
+    scene.write(
+        "CREATE SCHEMA owners",
+        "CREATE TABLE owners.boat (id integer PRIMARY KEY, owner text, tenant_id text, name text)",
+        "INSERT INTO owners.boat VALUES (1, 't1', 't2', 'moves'), (2, 't2', 't1', 'stays'), (3, NULL, 't1', 'hidden')",
+    )
+    wait_until(lambda: "1" in scene.rows("owners.boat"), 30, "the table is recorded")
+    before = now(scene.app_dsn)
+    scene.api().wait_settled(before)
+    scene.write("UPDATE owners.boat SET owner = 't2' WHERE id = 1", "UPDATE owners.boat SET tenant_id = 't1'")
+    wait_until(lambda: "1" in scene.rows("owners.boat", "bob"), 30, "it has come to the other")
+    after = now(scene.app_dsn)
+    scene.api().wait_settled(after)
+
+    def boats(person: str, at: datetime) -> set[str]:
+        rows = scene.api(person).state(at).rows
+        return {row["entity_state"]["name"] for row in rows if row["table_name"] == "owners.boat"}
+
+    assert (boats("alice", before), boats("bob", before)) == ({"moves"}, {"stays"})
+    assert (boats("alice", after), boats("bob", after)) == (set(), {"moves", "stays"})
+
+    def told(person: str) -> list[tuple[str, str]]:
+        events = scene.api(person).events(begun, after).rows
+        return [(event["entity_id"], event["op"]) for event in events if event["table_name"] == "owners.boat"]
+
+    assert told("alice") == [("1", "c"), ("1", "d")]
+    assert sorted(told("bob")) == [("1", "c"), ("1", "u"), ("2", "c"), ("2", "u")]
+
+
+# A realm
+
+
+@pytest.fixture
+def keycloak(scene: Scene) -> Iterator[Keycloak]:
+    distribution = Distribution(DEFAULT_ROOT / "keycloak")
+    distribution.fetch()
+    keycloak = Keycloak(scene.stack.root, Ports.unused().app, distribution)
+    keycloak.start()
+    try:
+        keycloak.wait_ready(120)
+        yield keycloak
+    finally:
+        keycloak.stop()
+
+
+@pytest.mark.timeout(600)  # the first run fetches Keycloak
+def test_a_worker_takes_the_keys_of_a_realm_and_goes_on_without_it(scene: Scene, keycloak: Keycloak) -> None:
+    """Without a file: a rotated key is taken while running; with the realm away, known keys go on, others are 401."""
+    scene.only_worker()
+    worker = scene.stack.add_worker({"IAMS_KEYCLOAK_URL": keycloak.issuer, "IAMS_JWKS_FILE": ""})
+    try:
+        old = keycloak.token("alice")
+        assert Api(worker.port, old).state().status == 200
+        assert is_refusal(Api(worker.port, scene.tokens["alice"]).state(), 401, "UNAUTHORIZED")
+        assert is_refusal(Api(worker.port, keycloak.token("nobody")).state(), 403, "FORBIDDEN")
+        keycloak.add_key("rotated")
+        new = keycloak.token("bob")
+        wait_until(lambda: Api(worker.port, new).state().status == 200, 10, "the new key is taken", every=0.2)
+        keycloak.kill()
+        unknown = Signer(rsa.generate_private_key(public_exponent=65537, key_size=2048), keycloak.issuer)
+        for _ in range(3):
+            begun = time.monotonic()
+            assert is_refusal(Api(worker.port, unknown.person("alice", "t1")).state(), 401, "UNAUTHORIZED")
+            assert time.monotonic() - begun < 3
+            assert [Api(worker.port, token).state().status for token in (old, new)] == [200, 200]
+        assert "request failed" not in scene.log(worker)
+        assert new not in scene.log(worker)
+    finally:
+        scene.stack.remove_worker(worker)
