@@ -15,7 +15,6 @@ EXAMPLES = {
     "database_password": "change-me",
     "kafka_brokers": "redpanda:9092",
     "iams_keycloak_url": "http://keycloak:8080/realms/aoh",
-    "iams_jwks_file": "/etc/msr/jwks.json",
 }
 
 _HEAD = """\

@@ -152,7 +152,9 @@ def test_nobody_comes_in_without_a_token_that_is_good_here_and_now(scene: Scene,
     assert len(closed) >= 2
     for what, value in bad_headers(scene).items():
         for route in closed:
-            answer = nobody.send(route.method, route.path, headers={"Authorization": value} if value is not None else {})
+            answer = nobody.send(
+                route.method, route.path, headers={"Authorization": value} if value is not None else {}
+            )
             assert is_refusal(answer, 401, "UNAUTHORIZED"), (what, route, answer)
             assert answer.headers["www-authenticate"].startswith("Bearer"), (what, route)
     assert "request failed" not in scene.log()
@@ -163,7 +165,9 @@ def test_what_is_open_asks_nobody_who_he_is(scene: Scene, routes: list[Address])
     for route in routes:
         if route.requires == "NOTHING":
             for value in (None, "Bearer no.token.atall"):
-                answer = scene.api(None).send(route.method, route.path, headers={"Authorization": value} if value else {})
+                answer = scene.api(None).send(
+                    route.method, route.path, headers={"Authorization": value} if value else {}
+                )
                 assert answer.status not in {401, 403}, route
 
 

@@ -246,11 +246,11 @@ def wrong_dependencies(parsed: Compose) -> list[str]:
         hosts = {host for host, _ in calls(service, services)} - {name}
         optional = {host for host in hosts if services[host].get("profiles")} if "profiles" not in service else set()
         unmet = hosts - optional - service.get("depends_on", {}).keys()
-        # The console shows what is there; it does not wait for Connect.
+        # Both show what is there; neither waits for Connect.
         wrong += [
             f"{name} calls {host} and does not wait for it"
             for host in unmet
-            if (name, host) != ("redpanda-console", "connect")
+            if (name, host) not in {("redpanda-console", "connect"), ("msr-app", "connect")}
         ]
     return wrong
 
