@@ -11,9 +11,10 @@ from typing import Any
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
+from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from faust.web.base import BlueprintManager
 
-from msr_stream import logs, settings
+from msr_stream import brokers, logs, metrics, settings
 from msr_stream.errors import SettingsError
 from msr_stream.kafka_feed import KafkaFeed
 from msr_stream.runtime import Runtime
@@ -48,6 +49,7 @@ class MsrApp(faust.App):
     def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
         self.msr = msr
         self.cdc_topics: list[str] = []
+        self._metrics: metrics.Server | None = None
         super().__init__(*args, **kwargs)
 
     def is_cdc(self, topic: str) -> bool:
@@ -65,13 +67,17 @@ class MsrApp(faust.App):
         gc.freeze()
         gc.set_threshold(10_000, 10, 10)
         logs.configure(self.msr.log_level, self.msr.log_format)
-        self.runtime = Runtime(self.msr, KafkaFeed(self, self.msr.kafka_brokers), self.crash)
+        self.runtime = Runtime(self.msr, KafkaFeed(self, brokers.client_arguments(self.msr)), self.crash)
+        if self.msr.metrics_port:
+            self._metrics = metrics.serve(self.msr.metrics_port)
         self.add_future(self.runtime.prepare())
         self.add_future(self.runtime.keep_up(self._admin, self._on_topics))
 
     async def on_shutdown(self) -> None:
         """Leave the database last."""
         await self.runtime.close()
+        if self._metrics is not None:
+            await self._metrics.stop()
         await super().on_shutdown()
 
     async def _on_topics(self, topics: Mapping[str, int]) -> None:
@@ -83,7 +89,7 @@ class MsrApp(faust.App):
             await self.consumer.subscribe(await conductor._update_indices())  # noqa: SLF001
 
     def _admin(self) -> AIOKafkaAdminClient:
-        return AIOKafkaAdminClient(bootstrap_servers=self.msr.kafka_brokers)
+        return AIOKafkaAdminClient(**brokers.client_arguments(self.msr))
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -96,6 +102,7 @@ def build(msr: settings.Settings) -> MsrApp:
         msr.app_id,
         msr=msr,
         broker=";".join(f"kafka://{broker}" for broker in msr.kafka_brokers),
+        broker_credentials=brokers.credentials(msr),
         origin="msr_stream",
         autodiscover=["agents", "tables", "web"],
         store="memory://",
@@ -118,15 +125,17 @@ def build(msr: settings.Settings) -> MsrApp:
         web_application_options={"client_max_size": 1 << 20},
         worker_redirect_stdouts=False,
     )
+    if msr.metrics_port:
+        app.monitor = PrometheusMonitor(metrics=FaustMetrics.create(metrics.REGISTRY, "msr_faust"))
     app.web.blueprints = BlueprintManager([])  # Faust's own pages: ours alone are served
     return app
 
 
-def _settings() -> settings.Settings:
+def _build() -> MsrApp:
     try:
-        return settings.current()
+        return build(settings.current())
     except SettingsError as error:
         raise SystemExit(f"msr: {error}") from None
 
 
-app = build(_settings())
+app = _build()

@@ -9,9 +9,10 @@ from typing import Any
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
-from msr_stream import faults, logs
+from msr_stream import faults, logs, metrics
 from msr_stream.discovery import Discovery
 from msr_stream.identity import Verifier
+from msr_stream.limits import PerUser
 from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.settling import Settler, every
@@ -31,6 +32,7 @@ class Runtime:
     Attributes:
         prepared: set once the database's schema is up to date.
         stopping: set when the worker is told to stop; open streams end.
+        replays: answers about the past under way, by user.
     """
 
     def __init__(self, settings: Settings, feed: Feed, on_crash: Callable[[BaseException], Awaitable[None]]) -> None:
@@ -43,6 +45,7 @@ class Runtime:
         self.settled = Settled(self.database)
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.replay = Replay(settings, self.database)
+        self.replays = PerUser(settings.replays_per_user)
         self.verifier = Verifier.from_settings(settings)
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
@@ -67,6 +70,7 @@ class Runtime:
                 every(0.1, "settling", self.settler.tick, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after slots", self._look_after_slots, self.stopping),
+                every(2.0, "measuring the lag", self._measure, self.stopping),
             )
         finally:
             await discovery.close()
@@ -74,6 +78,15 @@ class Runtime:
     async def _look(self) -> None:
         if self.discovery is not None:
             await self.discovery.look()
+
+    async def _measure(self) -> None:
+        """See how far the shards are behind the ends of their logs."""
+        ends = await self.feed.ends(list(self.recorder.shards)) if self.recorder.shards else {}
+        metrics.stand(
+            metrics.Standing(shard, max(0, ends[shard] - progress.next_offset), progress.settled_until)
+            for shard, recorder in self.recorder.shards.items()
+            if shard in ends and (progress := recorder.progress) is not None
+        )
 
     async def close(self) -> None:
         """Give up what is owned and leave the database."""

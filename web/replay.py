@@ -7,11 +7,12 @@ from aiohttp import web
 from msr_stream import instants
 from msr_stream.replay import events_query, state_query
 from msr_stream.store.replay import Snapshot
-from web.middleware import runtime
+from web.middleware import limited, runtime
 from web.routes import CALLER, Requires, Route
 from web.streaming import Answer
 
 
+@limited
 async def state(request: web.Request) -> web.StreamResponse:
     """The state of every live entity at an instant."""
     query = state_query(request.query, _lists(request))
@@ -27,6 +28,7 @@ async def state(request: web.Request) -> web.StreamResponse:
     return answer.response
 
 
+@limited
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that changed in a window, in order."""
     query = events_query(request.query, _lists(request))
@@ -58,6 +60,6 @@ async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
 
 
 ROUTES = [
-    Route("GET", "/replay/state", state, Requires.TENANT, "replay", errors=(400, 503)),
-    Route("GET", "/replay/events", events, Requires.TENANT, "replay", errors=(400, 503)),
+    Route("GET", "/replay/state", state, Requires.TENANT, "replay", errors=(400, 429, 503)),
+    Route("GET", "/replay/events", events, Requires.TENANT, "replay", errors=(400, 429, 503)),
 ]

@@ -38,7 +38,9 @@ def test_packages_are_ours(name: str) -> None:
 @pytest.mark.parametrize("name", ["agents", "tables", "web"])
 def test_contents_are_complete(name: str) -> None:
     """The table of contents in __init__ names every module of its folder that registers something."""
-    helpers = {"answers", "middleware", "reading", "routes", "server", "streaming"} if name == "web" else set()
+    helpers = (
+        {"answers", "headers", "middleware", "reading", "routes", "server", "streaming"} if name == "web" else set()
+    )
     modules = {path.stem for path in (ROOT / name).glob("[!_]*.py")}
     assert set(getattr(import_module(name), "__all__", [])) == modules - helpers
 
