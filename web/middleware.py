@@ -80,7 +80,9 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         return _http_error(request, error)
     except (web.RequestPayloadError, HttpProcessingError) as error:
-        return _error(request, 400, "VALIDATION_FAILED", f"the body cannot be read: {_plain(error)}")
+        response = _error(request, 400, "VALIDATION_FAILED", f"the body cannot be read: {_plain(error)}")
+        response.force_close()  # where the next request begins is not known
+        return response
     except (ConnectionResetError, ConnectionAbortedError):
         log.info("the client went away", path=request.path)
         raise
@@ -119,7 +121,10 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.StreamRes
     code = _CODES.get(error.status, "INTERNAL_SERVER_ERROR" if error.status >= 500 else "BAD_REQUEST")
     message = {404: "There is nothing at this address.", 405: f"{request.method} is not possible here."}
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return _error(request, error.status, code, message.get(error.status, error.reason), None, headers)
+    response = _error(request, error.status, code, message.get(error.status, error.reason), None, headers)
+    if error.status == 413:
+        response.force_close()  # the rest of the body is not waited for
+    return response
 
 
 def _error(
