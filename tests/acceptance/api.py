@@ -49,12 +49,16 @@ class Api:
 
     def get(self, path: str, headers: dict[str, str] | None = None, **query: object) -> Answer:
         """Ask; status 0 while nobody listens."""
+        return self.send("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), headers)
+
+    def send(self, method: str, target: str, headers: dict[str, str] | None = None) -> Answer:
+        """Send any request without a body; status 0 while nobody listens."""
         sent = dict(headers or {})
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("GET", path + (f"?{urlencode(query, doseq=True)}" if query else ""), headers=sent)
+            connection.request(method, target, headers=sent)
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())

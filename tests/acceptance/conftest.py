@@ -21,6 +21,9 @@ from tests.acceptance.broker import Broker
 from tests.acceptance.verifier import Verifier
 from tests.acceptance.workload import Workload, create_tables
 
+#: Of every worker: the server trusts everybody here, so that it may be one that is easily found in a log.
+PASSWORD = "correct-horse-battery"
+
 
 @dataclass
 class Scene:
@@ -117,6 +120,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     root: Path = tmp_path_factory.mktemp("acceptance")
     history = Postgres(root / "history", Ports.unused().postgres)
     settings = {"DATABASE_PORT": str(history.port), "LOG_FORMAT": "text", "GROUP_SESSION_TIMEOUT": "5s"}
+    settings["DATABASE_PASSWORD"] = PASSWORD
     stack = Stack(root / "stack", worker_settings=settings)
     try:
         history.start()

@@ -45,7 +45,7 @@ async def test_an_answer_that_is_ended_by_the_database_may_be_tried_again(
 
         async def end_it() -> None:
             while not ended:
-                ended.extend(await holder.fetch(asked))
+                ended.extend(await w.fetch(asked))
 
         await asyncio.wait_for(end_it(), 10)
         with pytest.raises(Unavailable, match=said) as caught:
