@@ -64,7 +64,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             route = resource.canonical if resource is not None else "none"
             seconds = perf_counter() - begun
             metrics.answered(method, route, status, seconds)
-            log.debug("request", method=method, path=request.path, status=status, ms=round(seconds * 1000))
+            log.debug("request", method=method, path=request.rel_url.raw_path, status=status, ms=round(seconds * 1000))
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -75,7 +75,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except RequestError as error:
         if error.status >= 500:
-            log.warning("request not answered", path=request.path, status=error.status, reason=str(error))
+            log.warning("request not answered", path=request.rel_url.raw_path, status=error.status, reason=str(error))
         return _error(request, error.status, error.code, str(error), error.details, error.headers)
     except web.HTTPException as error:
         return _http_error(request, error)
@@ -84,10 +84,10 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         response.force_close()  # where the next request begins is not known
         return response
     except (ConnectionResetError, ConnectionAbortedError):
-        log.info("the client went away", path=request.path)
+        log.info("the client went away", path=request.rel_url.raw_path)
         raise
     except Exception:
-        log.exception("request failed", method=request.method, path=request.path)
+        log.exception("request failed", method=request.method, path=request.rel_url.raw_path)
         return _error(request, 500, "INTERNAL_SERVER_ERROR", "Something went wrong on the server.")
 
 
@@ -137,7 +137,7 @@ def _error(
 ) -> web.StreamResponse:
     """The contract's error body; once an answer has begun the connection is cut, so that it never looks complete."""
     if request.get("answer_begun"):
-        log.error("an answer was cut", path=request.path, code=code, reason=message)
+        log.error("an answer was cut", path=request.rel_url.raw_path, code=code, reason=message)
         if request.transport is not None:
             request.transport.abort()
         raise ConnectionAbortedError(message)

@@ -130,7 +130,7 @@ class Answer:
         self._cut("the worker stops")
 
     def _cut(self, reason: str) -> None:
-        log.warning("an answer was cut", path=self._request.path, reason=reason)
+        log.warning("an answer was cut", path=self._request.rel_url.raw_path, reason=reason)
         if self._request.transport is not None:
             self._request.transport.abort()
 

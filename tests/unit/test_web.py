@@ -297,7 +297,7 @@ async def test_answers_are_counted_by_route_and_status_whatever_the_address_hold
 
 
 async def test_each_line_of_a_request_carries_its_correlation_id(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def noisy(request: web.Request) -> web.Response:
         logs.get("msr_stream.noisy").warning("during it")
@@ -313,6 +313,7 @@ async def test_each_line_of_a_request_carries_its_correlation_id(
     try:
         async with site(tmp_path, Route("GET", "/noisy", noisy, Requires.NOTHING, "test")) as (client, _, alice):
             await client.get("/noisy?timestamp=now", headers={**alice, "X-Correlation-ID": given})
+            await client.get("/%0a%00another line", headers=alice)
     finally:
         structlog.configure(**before)
         root.handlers[:], root.level = handlers, level
@@ -320,6 +321,8 @@ async def test_each_line_of_a_request_carries_its_correlation_id(
     ours = [event for event in events if event.get("correlation_id") == given]
     assert [event["event"] for event in ours] == ["during it", "request failed", "request"]
     assert ours[-1] | {"ms": 0} == ours[-1] | {"ms": 0, "status": "500", "path": "/noisy", "level": "debug"}
+    paths = [event["path"] for event in events if event["event"] == "request"]
+    assert paths[-1] == "/%0A%00another%20line"  # nobody writes lines of his own
     assert alice["Authorization"].split(" ")[1] not in "".join(lines)
 
 
