@@ -7,7 +7,7 @@ BIN := .venv/bin
 help:  ## these lines
 	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "  Variables: WORKERS=2 SIMULATOR=0 RATE=200 LOCAL_DIR=.local APP_PORT POSTGRES_PORT KAFKA_PORT"
-	@echo "             KAFKA_CONTROLLER_PORT CONNECT_PORT PYTHON JAVA_HOME MVN"
+	@echo "             KAFKA_CONTROLLER_PORT CONNECT_PORT METRICS_PORT PYTHON JAVA_HOME MVN"
 
 demo: .venv/stamp  ## record a living PostgreSQL and answer for every moment of it, until Ctrl-C
 	@$(BIN)/python -m msr_local demo

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import click
 
+from msr_stream import checks, logs
 from msr_stream.errors import MsrError
 from msr_stream.settings import Settings
 from msr_stream.settings_example import env_file
@@ -32,6 +34,17 @@ def settings(*, env: bool) -> None:
     for name, field in Settings.model_fields.items():
         default = "required" if field.is_required() else repr(field.get_default(call_default_factory=True))
         click.echo(f"{name.upper():28} {default:24} {field.description}")
+
+
+@cli.command()
+def check() -> None:
+    """Whether all that a worker needs is there, one line each; exit code 1 if something is wrong."""
+    logs.configure("error", "text")
+    findings = asyncio.run(checks.check())
+    for finding in findings:
+        click.echo(str(finding))
+    if any(finding.level == "error" for finding in findings):
+        raise SystemExit(1)
 
 
 def main() -> None:

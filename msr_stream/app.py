@@ -11,10 +11,11 @@ from typing import Any
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
+from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from faust.web.base import BlueprintManager
 from mode.utils.objects import cached_property
 
-from msr_stream import logs, settings
+from msr_stream import brokers, logs, metrics, settings
 from msr_stream.errors import SettingsError
 from msr_stream.kafka_feed import KafkaFeed
 from msr_stream.replies import Replies
@@ -56,6 +57,7 @@ class MsrApp(faust.App):
     def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
         self.msr = msr
         self.cdc_topics: list[str] = []
+        self._metrics: metrics.Server | None = None
         super().__init__(*args, **kwargs)
 
     def is_cdc(self, topic: str) -> bool:
@@ -73,14 +75,18 @@ class MsrApp(faust.App):
         gc.freeze()
         gc.set_threshold(10_000, 10, 10)
         logs.configure(self.msr.log_level, self.msr.log_format)
-        feed = KafkaFeed(self, self.msr.kafka_brokers)
+        feed = KafkaFeed(self, brokers.client_arguments(self.msr))
         self.runtime = Runtime(self.msr, feed, self.crash, self.ask_owner, self.cast_owner)
+        if self.msr.metrics_port:
+            self._metrics = metrics.serve(self.msr.metrics_port)
         self.add_future(self.runtime.prepare())
         self.add_future(self.runtime.keep_up(self._admin, self._on_topics))
 
     async def on_shutdown(self) -> None:
         """Leave the database last."""
         await self.runtime.close()
+        if self._metrics is not None:
+            await self._metrics.stop()
         await super().on_shutdown()
 
     async def _on_topics(self, topics: Mapping[str, int]) -> None:
@@ -92,7 +98,7 @@ class MsrApp(faust.App):
             await self.consumer.subscribe(await conductor._update_indices())  # noqa: SLF001
 
     def _admin(self) -> AIOKafkaAdminClient:
-        return AIOKafkaAdminClient(bootstrap_servers=self.msr.kafka_brokers)
+        return AIOKafkaAdminClient(**brokers.client_arguments(self.msr))
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
@@ -105,6 +111,7 @@ def build(msr: settings.Settings) -> MsrApp:
         msr.app_id,
         msr=msr,
         broker=";".join(f"kafka://{broker}" for broker in msr.kafka_brokers),
+        broker_credentials=brokers.credentials(msr),
         origin="msr_stream",
         autodiscover=["agents", "tables", "web"],
         store="memory://",
@@ -133,15 +140,17 @@ def build(msr: settings.Settings) -> MsrApp:
         web_application_options={"client_max_size": 1 << 20},
         worker_redirect_stdouts=False,
     )
+    if msr.metrics_port:
+        app.monitor = PrometheusMonitor(metrics=FaustMetrics.create(metrics.REGISTRY, "msr_faust"))
     app.web.blueprints = BlueprintManager([])  # Faust's own pages: ours alone are served
     return app
 
 
-def _settings() -> settings.Settings:
+def _build() -> MsrApp:
     try:
-        return settings.current()
+        return build(settings.current())
     except SettingsError as error:
         raise SystemExit(f"msr: {error}") from None
 
 
-app = build(_settings())
+app = _build()

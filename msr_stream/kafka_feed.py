@@ -27,8 +27,8 @@ class KafkaFeed:
     for fetches, and seeks would wait for them.
     """
 
-    def __init__(self, app: Any, brokers: Sequence[str]) -> None:
-        self._app, self._brokers = app, list(brokers)
+    def __init__(self, app: Any, client_arguments: Mapping[str, Any]) -> None:
+        self._app, self._arguments = app, client_arguments
         self._asker: AIOKafkaConsumer | None = None
         self._asking, self._connecting = asyncio.Lock(), asyncio.Lock()
 
@@ -81,7 +81,7 @@ class KafkaFeed:
     async def _connected(self) -> AIOKafkaConsumer:
         async with self._connecting:
             if self._asker is None:
-                asker = AIOKafkaConsumer(bootstrap_servers=self._brokers, request_timeout_ms=_PATIENCE_MS)
+                asker = AIOKafkaConsumer(**self._arguments, request_timeout_ms=_PATIENCE_MS)
                 await asker.start()
                 self._asker = asker
             return self._asker

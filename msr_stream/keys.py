@@ -37,6 +37,7 @@ class KeySet:
 
     Attributes:
         reachable: whether the last look at the realm or the file succeeded.
+        trouble: why it did not.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class KeySet:
             pause: seconds between two fetches for unknown keys.
             clock: monotonic seconds.
         """
-        self.reachable = True
+        self.reachable, self.trouble = True, ""
         self._fetch, self._known = fetch, dict(known or {})
         self._pause, self._clock = pause, clock
         self._lock = asyncio.Lock()
@@ -94,6 +95,11 @@ class KeySet:
             if self._fetches == fetches:
                 await self._replace()
 
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the keys that are known."""
+        return sorted(self._known)
+
     def _is_due(self) -> bool:
         return self._fetched_at is None or self._clock() - self._fetched_at >= self._pause
 
@@ -103,11 +109,11 @@ class KeySet:
         except KeysUnavailable as error:
             if self.reachable:
                 log.warning("the keys of the realm cannot be had", reason=str(error), known=sorted(self._known))
-            self.reachable = False
+            self.reachable, self.trouble = False, str(error)
         else:
             if keys.keys() != self._known.keys() or not self.reachable:
                 log.info("the keys of the realm", known=sorted(keys))
-            self._known, self.reachable = keys, True
+            self._known, self.reachable, self.trouble = keys, True, ""
         self._fetches += 1
         self._fetched_at = self._clock()
 

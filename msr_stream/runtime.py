@@ -9,10 +9,11 @@ from typing import Any
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 
-from msr_stream import faults, logs
+from msr_stream import faults, logs, metrics
 from msr_stream.connectors import Connectors
 from msr_stream.discovery import Discovery
 from msr_stream.identity import Verifier
+from msr_stream.limits import PerUser
 from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.retry import Retry
@@ -45,6 +46,7 @@ class Runtime:
     Attributes:
         prepared: set once the database's schema is up to date.
         stopping: set when the worker is told to stop; open streams end.
+        replays: answers about the past under way, by user.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Runtime:
         self.settled = Settled(self.database)
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.replay = Replay(settings, self.database)
+        self.replays = PerUser(settings.replays_per_user)
         self.audit = Audit(self.database)
         self.configurations = Configurations(self.database)
         self.sessions = Sessions(self.database, settings.session_timeout)
@@ -104,6 +107,7 @@ class Runtime:
                 every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
+                every(2.0, "measuring the lag", self._measure, self.stopping),
             )
         finally:
             await discovery.close()
@@ -116,6 +120,15 @@ class Runtime:
     async def _look(self) -> None:
         if self.discovery is not None:
             await self.discovery.look()
+
+    async def _measure(self) -> None:
+        """See how far the shards are behind the ends of their logs."""
+        ends = await self.feed.ends(list(self.recorder.shards)) if self.recorder.shards else {}
+        metrics.stand(
+            metrics.Standing(shard, max(0, ends[shard] - progress.next_offset), progress.settled_until)
+            for shard, recorder in self.recorder.shards.items()
+            if shard in ends and (progress := recorder.progress) is not None
+        )
 
     async def close(self) -> None:
         """Give up what is owned and leave the database."""

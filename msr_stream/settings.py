@@ -9,34 +9,25 @@ import re
 from functools import cache
 from pathlib import Path
 from socket import gethostname
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from msr_stream.errors import SettingsError
-
-#: `10m`, `15 min`, `90s`, `0.25`: a number of seconds unless a unit follows.
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|sec|m|min|h|d)?")
-_UNITS = {None: 1.0, "ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_BROKER = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}")
-
-Seconds = Annotated[float, NoDecode, Field(gt=0)]
-Texts = Annotated[list[str], NoDecode]
-Pairs = Annotated[dict[str, str], NoDecode]
-SecretPairs = Annotated[dict[str, SecretStr], NoDecode]
-
-
-def duration(text: str) -> float:
-    """Seconds.
-
-    Raises:
-        ValueError: it is no duration; the message says what one looks like.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("a duration such as 250ms, 10s, 15m or 1h")
-    return float(match[1]) * _UNITS[match[2]]
+from msr_stream.settings_types import (
+    Authorities,
+    Brokers,
+    OptionalFile,
+    OptionalUrl,
+    Origins,
+    Pairs,
+    Seconds,
+    SecretPairs,
+    Texts,
+    address,
+    contradictions,
+)
 
 
 class Settings(BaseSettings):
@@ -49,7 +40,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = Field("json", description="json, or text for a terminal")
     app_port: int = Field(8080, ge=1, le=65535, description="port of the HTTP API")
     metrics_port: int = Field(9464, ge=0, le=65535, description="port of the Prometheus metrics; 0: none")
-    cors_origins: Texts = Field(default_factory=list, description="origins whose pages may call the API, with commas")
+    cors_origins: Origins = Field(default_factory=list, description="origins whose pages may call the API, with commas")
     app_id: str = Field("msr", pattern=r"^[A-Za-z0-9_.-]+$", description="consumer group and prefix of our topics")
     data_dir: Path = Field(Path("msr-data"), description="folder of this worker's own files")
     worker_name: str = Field(
@@ -73,6 +64,7 @@ class Settings(BaseSettings):
     database_ssl_mode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
         "disable", description="TLS to the database"
     )
+    database_ssl_ca_file: Authorities = Field(None, description="authorities that it verifies, PEM; else the system's")
     database_max_conns: int = Field(10, ge=4, le=1000, description="connections of one worker, at most")
     database_max_idle_conns: int = Field(10, ge=0, le=1000, description="accepted; idle connections are closed by age")
     database_max_conn_lifetime: Seconds = Field(600.0, description="a connection is made anew after this (10m)")
@@ -81,13 +73,24 @@ class Settings(BaseSettings):
     replays_per_user: int = Field(8, ge=1, description="answers one user may have under way; then 429")
 
     # The broker
-    kafka_brokers: Annotated[list[str], NoDecode] = Field(description="host:port, several with commas")
+    kafka_brokers: Brokers = Field(description="host:port, several with commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how the broker is spoken to"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how a worker logs in, when the protocol has SASL"
+    )
+    kafka_sasl_username: str = Field("", description="as whom it logs in")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="that user's password")
+    kafka_ca_file: Authorities = Field(None, description="authorities of the broker, PEM; else the system's")
+    kafka_cert_file: OptionalFile = Field(None, description="a worker's own certificate, PEM, if the broker wants one")
+    kafka_key_file: OptionalFile = Field(None, description="that certificate's key, PEM")
     cdc_topics: str = Field(
         r"[^_].*\.[^.]+\.[^.]+", description="regular expression that the whole name of a CDC topic matches"
     )
     dead_letter_topic: str = Field("msr.dead_letter", description="topic with a copy of each dead letter")
     signal_topic: str = Field("msr.debezium_adhoc_snapshots", description="topic that asks Debezium for a snapshot")
-    connect_url: str = Field("", description="address of Kafka Connect's REST interface; empty: none")
+    connect_url: OptionalUrl = Field("", description="address of Kafka Connect's REST interface; empty: none")
     fetch_max_bytes: int = Field(5 << 18, ge=1 << 16, description="bytes fetched from one partition at a time")
     message_max_bytes: int = Field(32 << 20, ge=1 << 20, description="largest record that is read or written")
     topic_replication_factor: int = Field(1, ge=1, le=9, description="replicas of our own topics; 3 in production")
@@ -113,8 +116,8 @@ class Settings(BaseSettings):
 
     # Identity
     iams_keycloak_url: str = Field(description="the realm: issuer of the tokens")
-    iams_jwks_url: str = Field("", description="where to fetch its key set, if not below the realm itself")
-    iams_jwks_file: Path | None = Field(None, description="a file with its key set (JWKS), read instead")
+    iams_jwks_url: OptionalUrl = Field("", description="where to fetch its key set, if not below the realm itself")
+    iams_jwks_file: OptionalFile = Field(None, description="a file with its key set (JWKS), read instead")
     iams_audience: str = Field("", description="audience a token must have, when set")
     admin_roles: Texts = Field(["tenant-admin", "system-admin"], description="roles that may administer")
     system_admin_roles: Texts = Field(["system-admin"], description="those of them that administer all tenants")
@@ -125,19 +128,6 @@ class Settings(BaseSettings):
         """The name of this worker: in the log, and of the topic with the answers it gets."""
         return self.worker_name or f"{gethostname()}-{self.app_port}"
 
-    @field_validator("kafka_brokers", mode="before")
-    @classmethod
-    def _brokers(cls, value: object) -> object:
-        brokers = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-        if not isinstance(brokers, list) or not all(_BROKER.fullmatch(str(broker)) for broker in brokers):
-            raise ValueError("host:port[,host:port]")
-        return brokers
-
-    @field_validator("admin_roles", "system_admin_roles", "cors_origins", mode="before")
-    @classmethod
-    def _texts(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
     @field_validator("cdc_topics")
     @classmethod
     def _regular(cls, value: str) -> str:
@@ -147,49 +137,26 @@ class Settings(BaseSettings):
             raise ValueError(f"a regular expression ({error})") from error
         return value
 
-    @field_validator(
-        "database_max_conn_lifetime", "replay_patience", "session_timeout", "group_session_timeout",
-        "max_lateness", "settle_grace", "source_silence", mode="before",
-    )  # fmt: skip
+    @field_validator("iams_keycloak_url")
     @classmethod
-    def _seconds(cls, value: object) -> object:
-        return duration(value) if isinstance(value, str) else value
+    def _realm(cls, value: str) -> str:
+        return address(value)
 
-    @field_validator("source_prefixes", "source_dsns", "tenant_columns", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        if not all(key.strip() and found and right.strip() for key, found, right in pairs):
-            raise ValueError("name=value[,name=value]")
-        return {key.strip(): right.strip() for key, _, right in pairs}
-
-    @field_validator("iams_keycloak_url", "iams_jwks_url")
-    @classmethod
-    def _url(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.field_name == "iams_jwks_url":
-            return value
-        if not re.fullmatch(r"https?://\S+", value):
-            raise ValueError("an http or https URL")
-        return value.rstrip("/")
-
-    @field_validator("iams_jwks_file", mode="before")
-    @classmethod
-    def _no_file(cls, value: object) -> object:
-        return None if value == "" else value
-
-    @field_validator("iams_jwks_file", mode="after")
-    @classmethod
-    def _file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("the path of a file that exists")
-        return value
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if found := list(contradictions(self)):
+            raise ValueError("; ".join(found))
+        return self
 
 
 def explain(error: ValidationError) -> str:
     """One line for all that is wrong: variable, what it got, what it wants."""
-    return "; ".join(_explain_one(str(one["loc"][0]), one["type"], one["msg"], one["input"]) for one in error.errors())
+    return "; ".join(
+        _explain_one(str(one["loc"][0]), one["type"], one["msg"], one["input"])
+        if one["loc"]
+        else one["msg"].removeprefix("Value error, ")
+        for one in error.errors()
+    )
 
 
 def _explain_one(field: str, kind: str, message: str, got: object) -> str:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from msr_stream.errors import SettingsError
-from msr_stream.settings import duration
+from msr_stream.settings_types import duration
 
 #: The realm that the local stack's workers trust.
 LOCAL_ISSUER = "http://localhost/realms/msr-local"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from msr_stream import instants
 from msr_stream.replay import events_query, state_query
 from msr_stream.store.replay import Snapshot
-from web.middleware import runtime
+from web.middleware import limited, runtime
 from web.models import Json, Time
 from web.routes import CALLER, Requires, Route
 from web.streaming import Answer
@@ -46,6 +46,7 @@ class EventView(BaseModel):
     table_name: str
 
 
+@limited
 async def state(request: web.Request) -> web.StreamResponse:
     """The state of every live entity at an instant."""
     query = state_query(request.query, _lists(request))
@@ -61,6 +62,7 @@ async def state(request: web.Request) -> web.StreamResponse:
     return answer.response
 
 
+@limited
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that changed in a window, in order."""
     query = events_query(request.query, _lists(request))
@@ -92,6 +94,17 @@ async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
 
 
 ROUTES = [
-    Route("GET", "/replay/state", state, Requires.TENANT, "replay", query=StateParams, data=list[EventView]),
-    Route("GET", "/replay/events", events, Requires.TENANT, "replay", query=EventsParams, data=list[EventView]),
+    Route(
+        "GET", "/replay/state", state, Requires.TENANT, "replay", query=StateParams, data=list[EventView], errors=(429,)
+    ),
+    Route(
+        "GET",
+        "/replay/events",
+        events,
+        Requires.TENANT,
+        "replay",
+        query=EventsParams,
+        data=list[EventView],
+        errors=(429,),
+    ),
 ]

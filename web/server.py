@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
 from msr_stream.app import MsrApp
 from msr_stream.errors import MsrError
-from web.middleware import REQUIREMENTS, RUNTIME_OF, guard
+from msr_stream.runtime import Runtime
+from msr_stream.settings import Settings
+from web.headers import Headers
+from web.middleware import HEADERS, REQUIREMENTS, RUNTIME_OF, guard
 from web.routes import ALL_ROUTES, Route
 
 
@@ -19,8 +22,19 @@ def install(app: MsrApp, routes: Sequence[Route]) -> None:
         MsrError: a route does not state what it requires; the worker does not start.
     """
     server: web.Application = app.web.web_app  # type: ignore[attr-defined]
+    # Streams watch `stopping` and end by themselves; what does not is waited for no longer than this (twice).
+    app.web._runner._shutdown_timeout = 2.0  # type: ignore[attr-defined]  # noqa: SLF001 - Faust has no setting
+    serve(server, routes, app.msr, lambda: app.runtime)
+
+
+def serve(
+    server: web.Application, routes: Sequence[Route], settings: Settings, runtime_of: Callable[[], Runtime]
+) -> None:
+    """Put routes, middleware and headers into an application of aiohttp's."""
     server.middlewares.append(guard)
-    server[RUNTIME_OF] = lambda: app.runtime
+    server[HEADERS] = headers = Headers(settings.cors_origins)
+    server.on_response_prepare.append(headers.add)
+    server[RUNTIME_OF] = runtime_of
     for route in routes:
         server.router.add_route(route.method, route.path, route.handler)
     server[ALL_ROUTES] = tuple(routes)

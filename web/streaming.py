@@ -10,10 +10,15 @@ from typing import Any, Protocol
 import zstandard
 from aiohttp import web
 
-from msr_stream import instants
+from msr_stream import instants, logs
+from web.middleware import runtime
+
+log = logs.get(__name__)
 
 #: A reader that takes not even one piece in so many seconds is cut.
 _STALL = 20.0
+#: What has not ended so long after the worker was told to stop is cut, seconds.
+_FAREWELL = 3.0
 #: Bytes gathered before they are compressed and sent.
 _PIECE = 256 * 1024
 
@@ -61,17 +66,25 @@ class Answer:
         self._compressor = self._choose()
         self._gathered: list[bytes] = [b'{"data":[']
         self._size = 0
+        self._cutting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Answer:
         """Nothing is sent yet: an error until the first piece is still an error answer."""
+        self._cutting = asyncio.create_task(self._cut_when_stopping(runtime(self._request).stopping))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the answer, if it is whole."""
-        if error is not None:
-            return
+        try:
+            if error is None:
+                await self._end()
+        finally:
+            if self._cutting is not None:
+                self._cutting.cancel()
+
+    async def _end(self) -> None:
         self._gathered.append(f'],"sent_at":"{instants.render(instants.now())}"}}'.encode())
         await self._send(last=True)
         await self.response.write_eof()
@@ -104,7 +117,22 @@ class Answer:
         if self._compressor is not None:
             piece = await asyncio.to_thread(_compress, self._compressor, piece, last)
         if piece:
-            await asyncio.wait_for(self.response.write(piece), _STALL)
+            try:
+                await asyncio.wait_for(self.response.write(piece), _STALL)
+            except TimeoutError as error:
+                self._cut("its reader takes next to nothing")
+                raise ConnectionAbortedError("the reader takes next to nothing") from error
+
+    async def _cut_when_stopping(self, stopping: asyncio.Event) -> None:
+        """Reset the connection if the worker stops and the answer does not end soon: a write that waits fails."""
+        await stopping.wait()
+        await asyncio.sleep(_FAREWELL)
+        self._cut("the worker stops")
+
+    def _cut(self, reason: str) -> None:
+        log.warning("an answer was cut", path=self._request.rel_url.raw_path, reason=reason)
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
 
 def _compress(compressor: Compressor, piece: bytes, last: bool) -> bytes:

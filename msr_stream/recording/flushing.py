@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import asyncpg
 
-from msr_stream import logs
+from msr_stream import logs, metrics
 from msr_stream.errors import MsrError
 from msr_stream.recording.batch import Batch
 from msr_stream.recording.deriving import Deriver
@@ -49,6 +50,7 @@ class Flusher:
             ShardMoved: another worker has written the shard.
             MsrError: the database refuses what no record is to blame for.
         """
+        begun = perf_counter()
         try:
             after = await self.database.retry("flush", lambda: self.history.flush(batch, rows))
         except asyncpg.PostgresError as error:
@@ -56,6 +58,7 @@ class Flusher:
             if isinstance(error, PASSING) or hopeless:
                 raise MsrError(f"the database refuses a run of {self.shard}: {error}") from error
             return await self._flush_parts(error, batch, decoded, records, old_states)
+        metrics.flushed(self.shard, batch, perf_counter() - begun)
         if batch.dead_letters:
             await self.on_letters(after.shard_id)
         return after

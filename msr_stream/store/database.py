@@ -173,15 +173,16 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
         "database": settings.database_name,
         "user": settings.database_user,
         "password": settings.database_password.get_secret_value() or None,
-        "ssl": _tls(settings.database_ssl_mode),
+        "ssl": _tls(settings),
         "timeout": 5,
     }
 
 
-def _tls(mode: str) -> ssl.SSLContext | bool:
+def _tls(settings: Settings) -> ssl.SSLContext | bool:
+    mode = settings.database_ssl_mode
     if mode == "disable":
         return False
-    context = ssl.create_default_context()
+    context = ssl.create_default_context(cafile=settings.database_ssl_ca_file)
     context.check_hostname = mode == "verify-full"
     if mode == "require":
         context.verify_mode = ssl.CERT_NONE

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from msr_stream import instants
+import asyncpg
+
+from msr_stream import instants, metrics
 from msr_stream.errors import RequestError, Unavailable
 from msr_stream.instants import DAY, FIRST, LAST, SECOND
 from msr_stream.replay import Bounds, EventsQuery, Filter, StateQuery, not_settled
@@ -23,6 +25,11 @@ EPOCH_LOCK = 0x4D5352
 #: How long an answer waits for its moment to settle, seconds.
 PATIENCE = 2.0
 _POLL = 0.05
+#: How long one answer may be read, seconds; the statement's own limit is the same.
+_LONGEST = 600.0
+
+#: What ends a snapshot by the database's fault; a broken connection to the client is an `OSError` too, and is not.
+_ENDED = tuple(kind for kind in PASSING if kind is not OSError)
 
 #: Takes what was read, piece by piece: lines of JSON, each after a comma.
 Sink = Callable[[bytes], Awaitable[None]]
@@ -56,13 +63,15 @@ class Snapshot:
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard."""
-        for shard_id in await self._shards():
-            await self._copy(sink, "state", shard_id, at, self._tenant, *_filtered(query.filter))
+        with metrics.QUERY_SECONDS.labels("state").time():
+            for shard_id in await self._shards():
+                await self._copy(sink, "state", shard_id, at, self._tenant, *_filtered(query.filter))
 
     async def events(self, query: EventsQuery, sink: Sink) -> None:
         """The events of a window, in the served order."""
-        shards = await self._shards()
-        await self._copy(sink, "events", shards, query.start, query.end, self._tenant, *_filtered(query.filter))
+        with metrics.QUERY_SECONDS.labels("events").time():
+            shards = await self._shards()
+            await self._copy(sink, "events", shards, query.start, query.end, self._tenant, *_filtered(query.filter))
 
     async def _shards(self) -> list[int]:
         return [row["shard_id"] for row in await self._connection.fetch(_sql["shards"])]
@@ -70,8 +79,9 @@ class Snapshot:
     async def _copy(self, sink: Sink, name: str, *arguments: Any) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
         await self._connection.copy_from_query(
-            _sql[name].format(row=_sql["row"]), *arguments, output=sink, format="csv", quote="\x01", delimiter="\x02"
-        )
+            _sql[name].format(row=_sql["row"]), *arguments, output=sink, format="csv", quote="\x01", delimiter="\x02",
+            timeout=_LONGEST,
+        )  # fmt: skip
 
 
 class Replay:
@@ -112,6 +122,10 @@ class Replay:
                         yield found
                         return
                 raise Unavailable("the history is being changed", headers={"Retry-After": "1"})
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+            raise Unavailable("reading the history took too long", headers={"Retry-After": "5"}) from error
+        except _ENDED as error:
+            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
         finally:
             self._turns.release()
 

@@ -21,6 +21,9 @@ from tests.acceptance.broker import Broker
 from tests.acceptance.verifier import Verifier
 from tests.acceptance.workload import Workload, create_tables
 
+#: Of every worker: the server trusts everybody here, so that it may be one that is easily found in a log.
+PASSWORD = "correct-horse-battery"
+
 
 @dataclass
 class Scene:
@@ -121,6 +124,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         "LOG_FORMAT": "text",
         "GROUP_SESSION_TIMEOUT": "5s",
         "TENANT_COLUMNS": "owners.boat=owner",
+        "DATABASE_PASSWORD": PASSWORD,
     }
     stack = Stack(root / "stack", worker_settings=settings)
     try:

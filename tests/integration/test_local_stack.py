@@ -309,6 +309,7 @@ class TestUpAndDown:
             "KAFKA_PORT": str(ports.kafka),
             "KAFKA_CONTROLLER_PORT": str(ports.kafka_controller),
             "CONNECT_PORT": str(ports.connect),
+            "METRICS_PORT": str(ports.metrics),
             "WORKERS": "2",
         }
         yield environment
@@ -319,9 +320,10 @@ class TestUpAndDown:
         first = local("up", environment)
         assert (first.returncode, first.stderr) == (0, "")
         endpoints = self.endpoints(tmp_path)
-        assert endpoints.keys() >= {"api", "source_dsn", "history_dsn", "kafka", "connect", "tokens", "pids"}
+        assert endpoints.keys() >= {"api", "source_dsn", "history_dsn", "kafka", "connect", "metrics", "tokens", "pids"}
         assert len(endpoints["pids"]["worker"]) == 2
         assert f"{endpoints['api']}/docs#token={endpoints['tokens']['alice']}\n" in first.stdout
+        assert [request("GET", url)[0] for url in endpoints["metrics"]] == [200, 200]
         assert "running already" in local("up", environment).stdout
 
         worker, other = endpoints["pids"]["worker"]

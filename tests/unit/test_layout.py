@@ -44,6 +44,21 @@ def test_contents_are_complete(name: str) -> None:
     assert set(getattr(import_module(name), "__all__", [])) == modules
 
 
+def test_the_core_knows_neither_agents_nor_tables_nor_views() -> None:
+    edges = re.compile(r"^\s*(?:from|import) (agents|tables|web)\b", re.MULTILINE)
+    assert [str(path) for path in (ROOT / "msr_stream").rglob("*.py") if edges.search(path.read_text())] == []
+
+
+def test_only_the_store_and_its_callers_know_the_driver_of_the_database() -> None:
+    importing = {path.relative_to(ROOT / "msr_stream").parts[0] for path in _importing("asyncpg")}
+    assert importing <= {"store", "source", "recording", "runtime.py"}
+
+
+def _importing(module: str) -> list[Path]:
+    pattern = re.compile(rf"^\s*(?:from|import) {module}\b", re.MULTILINE)
+    return [path for path in (ROOT / "msr_stream").rglob("*.py") if pattern.search(path.read_text())]
+
+
 def test_no_python_file_is_too_long() -> None:
     """One that passes the limit is two things; tests are lists and may be longer."""
     lengths = {

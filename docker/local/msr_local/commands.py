@@ -131,6 +131,7 @@ def _show(options: Options) -> None:
     say(f"  history          {endpoints['history_dsn']}")
     say(f"  Kafka            {endpoints['kafka']}")
     say(f"  Kafka Connect    {endpoints['connect']}")
+    say(f"  metrics          {', '.join(endpoints['metrics'])}")
     say(f"  tokens           {tokens}/ of {', '.join(endpoints['tokens'])}")
     say(f"  logs             {os.path.relpath(options.root / 'log')}/")
     say()

@@ -17,7 +17,7 @@ class Options:
 
     Attributes:
         root: LOCAL_DIR, the folder for everything.
-        ports: APP_PORT, POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT and CONNECT_PORT.
+        ports: APP_PORT, POSTGRES_PORT, KAFKA_PORT, KAFKA_CONTROLLER_PORT, CONNECT_PORT and METRICS_PORT.
         workers: WORKERS, how many to start.
         simulator: SIMULATOR, whether to start it.
         rate: RATE, the changes per second that it makes.

@@ -14,13 +14,14 @@ MOST_WORKERS = 6
 
 @dataclass(frozen=True)
 class Ports:
-    """One port for each service; the n-th worker listens on `app` + n - 1."""
+    """One port for each service; the n-th worker listens on `app` + n - 1, its metrics are on `metrics` + n - 1."""
 
     app: int = 8080
     postgres: int = 55432
     kafka: int = 59092
     kafka_controller: int = 59093
     connect: int = 58083
+    metrics: int = 9464
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
@@ -41,10 +42,10 @@ class Ports:
         """Ports that nobody listens on now, below the range of outgoing connections."""
         for _ in range(100):
             base = random.randrange(15000, 32000, 16)
-            if all(is_free(port) for port in range(base, base + MOST_WORKERS + 4)):
-                others = range(base + MOST_WORKERS, base + MOST_WORKERS + 4)
+            if all(is_free(port) for port in range(base, base + 2 * MOST_WORKERS + 4)):
+                others = range(base + MOST_WORKERS, base + MOST_WORKERS + 5)
                 return cls(base, *others)
-        raise LocalError("no ten free ports in a row between 15000 and 32000")
+        raise LocalError("no sixteen free ports in a row between 15000 and 32000")
 
     def check(self, workers: int) -> None:
         """Refuse, in one line that names the variable, a port that somebody else listens on.
@@ -58,10 +59,11 @@ class Ports:
 
     def _all(self, workers: int) -> Iterator[tuple[str, int]]:
         for field in fields(self):
-            if field.name != "app":
+            if field.name not in {"app", "metrics"}:
                 yield variable(field.name), getattr(self, field.name)
         for number in range(workers):
             yield variable("app"), self.app + number
+            yield variable("metrics"), self.metrics + number
 
 
 def variable(field: str) -> str:

@@ -19,6 +19,7 @@ class Worker(Service):
         root: Path,
         port: int,
         settings: Mapping[str, str],
+        metrics_port: int,
         halt: threading.Event | None = None,
     ) -> None:
         """Describe a worker.
@@ -28,12 +29,14 @@ class Worker(Service):
             root: The stack's folder.
             port: Where its API listens.
             settings: Environment variables that it is set up with.
+            metrics_port: Where its metrics are read.
             halt: Set by somebody who no longer wants to wait.
         """
         super().__init__(name, root, halt)
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.settings = dict(settings)
+        self.settings = {"METRICS_PORT": str(metrics_port), **settings}
+        self.metrics_url = f"http://127.0.0.1:{metrics_port}/metrics"
 
     def command(self) -> list[str]:
         """The faust of this virtual environment."""

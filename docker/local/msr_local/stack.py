@@ -190,7 +190,8 @@ class Stack:
         free = next(number for number in range(100) if self.ports.app + number not in taken)
         port = port or self.ports.app + free
         name = f"worker-{free + 1}"
-        worker = Worker(name, self.root, port, {**self._settings(), **(settings or {})}, self._halt)
+        own = {**self._settings(), **(settings or {})}
+        worker = Worker(name, self.root, port, own, self.ports.metrics + free, self._halt)
         self.workers.append(worker)
         worker.start()
         if wait:
@@ -231,6 +232,7 @@ class Stack:
             "history_dsn": self.history_dsn,
             "kafka": self.kafka.brokers,
             "connect": self.connect.url,
+            "metrics": [worker.metrics_url for worker in self.workers],
             "tokens": self.tokens.ensure(),
             "pids": self.pids(),
         }
