@@ -99,7 +99,7 @@ async def _identify(request: web.Request) -> None:
     requirements = request.app[REQUIREMENTS]
     method = "GET" if request.method == "HEAD" else request.method
     requires = requirements.get((method, resource.canonical))
-    if requires is None:
+    if requires is None or any("\0" in part for part in request.match_info.values()):
         raise NotFound
     if requires is not Requires.NOTHING:
         caller = await runtime(request).verifier.verify(request.headers.get("Authorization"))

@@ -59,11 +59,21 @@ def page(request: web.Request, sortable: Sequence[str], default: str = "created_
 
 
 def _validated(model: type[M], content: object) -> M:
+    if _holds_nul(content):
+        raise BadRequest("a text holds a NUL character, which cannot be stored")
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problems = [_problem(one) for one in error.errors()]
         raise BadRequest("; ".join(problem["message"] for problem in problems), details=problems) from error
+
+
+def _holds_nul(content: object) -> bool:
+    if isinstance(content, dict):
+        return any(_holds_nul(part) for pair in content.items() for part in pair)
+    if isinstance(content, list):
+        return any(_holds_nul(part) for part in content)
+    return isinstance(content, str) and "\0" in content
 
 
 def _problem(error: Any) -> dict[str, Any]:

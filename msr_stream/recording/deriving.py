@@ -122,6 +122,7 @@ class Deriver:
     async def old_state(self, change: Change) -> OldState:
         """The last state under the old key, once the shard that has it has recorded the delete."""
         deadline = asyncio.get_running_loop().time() + OLD_KEY_PATIENCE
+        pause = 0.01  # the shard that has the delete mostly records it at the same time
         while True:
             late = asyncio.get_running_loop().time() > deadline
             passed = late or await self._look_up(lambda: self._history.others_passed(self._shard, change))
@@ -134,7 +135,8 @@ class Deriver:
                     shard=str(self._shard), offset=change.offset, old=change.old_entity,
                 )  # fmt: skip
                 return None, []
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 0.1)
 
     async def _look_up(self, work: Callable[[], Any]) -> Any:
         return await self._database.retry("look-up", work)

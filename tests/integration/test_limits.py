@@ -40,7 +40,7 @@ async def test_an_answer_that_is_ended_by_the_database_may_be_tried_again(
         await holder.execute(f"BEGIN; LOCK TABLE {settings.database_schema}.cdc_event IN ACCESS EXCLUSIVE MODE")
         answer = asyncio.create_task(w.state("t1"))
         asked = f"""SELECT pg_{end}_backend(pid) FROM pg_stat_activity
-                    WHERE application_name = 'msr replay {settings.worker_name}' AND wait_event_type = 'Lock'"""
+                    WHERE application_name = 'msr replay {settings.worker}' AND wait_event_type = 'Lock'"""
         ended: list[object] = []
 
         async def end_it() -> None:
