@@ -40,10 +40,7 @@ class Broker:
 
         async def work() -> list[Any]:
             async with AIOKafkaConsumer(bootstrap_servers=self.address, max_partition_fetch_bytes=_LARGEST) as consumer:
-                await consumer._client.force_metadata_update()
-                shards = [
-                    TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())
-                ]
+                shards = await _shards(consumer, topic)
                 consumer.assign(shards)
                 ends, found = await consumer.end_offsets(shards), []
                 for shard in shards:
@@ -104,6 +101,18 @@ class Broker:
             answer = await admin.client.create_topics([wanted])
             code: int = answer.topic_errors[0][1]
             return code == 0
+
+
+async def _shards(consumer: Any, topic: str) -> list[TopicPartition]:
+    """A topic's partitions, as soon as the client has heard of them."""
+
+    async def known() -> list[TopicPartition]:
+        while not (numbers := consumer.partitions_for_topic(topic)):
+            await consumer._client.force_metadata_update()
+            await asyncio.sleep(0.05)
+        return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+    return await asyncio.wait_for(known(), 30)
 
 
 class Admin:

@@ -163,9 +163,11 @@ def test_what_is_not_there_is_said_as_the_contract_says(
 
 def test_a_page_of_a_named_origin_may_ask_and_read(scene: Scene, worker: Worker) -> None:
     asked = {"Origin": PAGE, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
-    preflight = scene.api(None).send("OPTIONS", "/replay/state", asked)
+    preflight = scene.api(None).send("OPTIONS", "/replay/state", headers=asked)
     assert (preflight.status, preflight.headers["access-control-allow-origin"]) == (204, PAGE)
-    assert scene.api(None).send("OPTIONS", "/replay/state", asked | {"Origin": "https://evil.org"}).status == 405
+    assert (
+        scene.api(None).send("OPTIONS", "/replay/state", headers=asked | {"Origin": "https://evil.org"}).status == 405
+    )
     answer = scene.api().get("/replay/state", {"Origin": PAGE})
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, PAGE)
     assert "X-Settled-Until" in answer.headers["access-control-expose-headers"]
