@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from faust import StreamT
 
-from msr_stream import instants, logs
+from msr_stream import instants, logs, metrics
 from msr_stream.app import app
 from msr_stream.errors import BadRequest
 from msr_stream.instants import SECOND
@@ -70,7 +70,9 @@ async def flush_buffered() -> None:
     if app.rebalancing or not tables.actives_ready:
         return
     long_ago = instants.now() - int(app.msr.session_timeout * SECOND)
-    for key, copy in sessions.owned(_owned_partitions()):
+    owned = sessions.owned(_owned_partitions())
+    metrics.SESSIONS.set(sum(copy.session is not None and copy.session.active for _, copy in owned))
+    for key, copy in owned:
         if copy.buffered or copy.touched < long_ago:
             try:
                 await _cast(key, encode(flush(UUID(key.decode()))))

@@ -110,7 +110,8 @@ class Settings(BaseSettings):
     )
     tenant_column: str = Field("tenant_id", min_length=1, description="column that says whose a row is")
     tenant_columns: Pairs = Field(
-        default_factory=dict, description="schema.table=column,...: where it is another column"
+        default_factory=dict,
+        description="schema.table=column,...: where it is another column; a row without it is nobody's",
     )
     entity_cache_mb: int = Field(64, ge=1, description="memory for what is known of entities, MB in all")
 

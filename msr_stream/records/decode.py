@@ -124,6 +124,8 @@ class Decoder:
             raise with_identity(error, change) from error
         column = self.tenant_columns.get(change.table_name) if self.tenant_columns else None
         change.tenant = tenant_of(state, column or self.tenant_column)
+        if column is not None and change.tenant is None:
+            change.tenant = ""  # a column that was named and is not there must not make the table everybody's
         change.incomplete = has_placeholder(state) and change.op != "d"
 
     def _other_shape(self, record: Record, value: bytes) -> Decoded:

@@ -85,6 +85,40 @@ def test_the_life_of_a_session(scene: Scene) -> None:
     assert kinds(alice, session["id"]) == ["create", "playback", "bookmark", "mark", "remove_bookmark", "terminate"]
 
 
+def test_terminating_is_for_the_user_alone(scene: Scene) -> None:
+    """The modlet's other way to end a session; nobody else's, and no other tenant's."""
+    alice = scene.api("alice")
+    path = f"/session/{create(alice)['id']}"
+    for who, refusal in (("admin", (403, "FORBIDDEN")), ("bob", (404, "NOT_FOUND"))):
+        assert code(scene.api(who).send("POST", f"{path}/terminate")) == refusal
+        assert code(scene.api(who).send("DELETE", path)) == refusal
+        assert code(scene.api(who).send("PATCH", path, {"playhead": NOON})) == refusal
+    for read in ("", "/timeline", "/follow"):
+        assert code(scene.api("bob").get(path + read)) == (404, "NOT_FOUND")
+    ended = alice.send("POST", f"{path}/terminate")
+    assert (ended.status, ended.body) == (204, b"")
+    assert alice.get("/session", size=1000).json["data"][0]["status"] == "INACTIVE"
+
+
+def test_text_of_any_kind_is_text(scene: Scene) -> None:
+    """SQL in a title, a note or a parameter is kept as it is, or refused; nothing is run."""
+    alice, root = scene.api("alice"), scene.api("root")
+    session_id = create(alice)["id"]
+    for text in (
+        "'; DROP TABLE msr.session; --",
+        "$1 || pg_sleep(1)",
+        'x" OR "1"="1',
+        "\\'); DELETE FROM msr.bookmark; --",
+    ):
+        body = {"timestamp": NOON, "title": text, "note": text}
+        assert alice.send("POST", f"/session/{session_id}/bookmarks", body).json["data"]["title"] == text
+        assert alice.get("/session", sort=text, page=text, size=text).json["page"]["sort"] == ["created_at,desc"]
+        assert root.get("/admin/sessions", tenant_id=text).json["data"] == []
+        assert code(root.get("/admin/sessions", status=text)) == (400, "VALIDATION_FAILED")
+        assert root.get("/admin/audit", action=text, user_id=text).json["data"] == []
+    assert len(alice.get(f"/session/{session_id}").json["data"]["bookmarks"]) == 4
+
+
 def test_what_is_played_is_written_within_a_second(scene: Scene) -> None:
     alice = scene.api("alice")
     session = create(alice)

@@ -469,6 +469,14 @@ def test_the_tenant_column_may_be_another_one_for_a_table() -> None:
     assert (decoded.tenant, other.tenant) == ("a", "b")
 
 
+def test_a_row_without_the_column_that_was_named_for_its_table_is_nobodys() -> None:
+    """A name that was mistyped must not make a tenant's table everybody's."""
+    decoder = Decoder("p.s.t", tenant_columns={"s.t": "ownr"})
+    decoded = decoder.decode(record(envelope('{"owner":"a","tenant_id":"b"}')))
+    assert isinstance(decoded, Change)
+    assert decoded.tenant == ""
+
+
 # Depth and size
 
 
