@@ -55,6 +55,7 @@ _events = _counter("recorded_events", "Events recorded", _SHARD)
 _copies = _counter("recorded_copies", "Records left out because the capture had sent them before", _SHARD)
 _letters = _counter("dead_letters", "Records that could not be recorded", _SHARD)
 _flushes = _histogram("flush_duration", "Time from a run derived to its transaction committed, with all retries")
+_segments = _counter("segments", "Cached answers asked for", ("outcome",))
 _answers = _counter("http_requests", "Requests answered; status `cut`: not to the end", ("method", "route", "status"))
 _answering = _histogram("http_request_duration", "Time to the end of the answer", ("route",))
 
@@ -64,6 +65,11 @@ QUERY_SECONDS = _histogram("query_duration", "Time to read and send the rows of 
 REPLAYS = _gauge("replays_active", "Answers about the past under way")
 #: Sessions that this worker owns and that are ACTIVE: whoever owns them keeps it true.
 SESSIONS = _gauge("sessions_active", "ACTIVE sessions owned by this worker")
+
+
+def segment(outcome: str) -> None:
+    """A cached answer was asked for: `hit` or `miss`."""
+    _segments.labels(outcome).inc()
 
 
 def flushed(shard: Shard, batch: Batch, seconds: float) -> None:
