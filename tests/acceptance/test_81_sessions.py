@@ -265,6 +265,41 @@ def test_others_in_the_room_follow_the_presenter(scene: Scene) -> None:
     assert events[-1][0] == "end"
 
 
+def test_a_stream_ends_when_its_token_expires(scene: Scene) -> None:
+    """However long the session lives: who follows has to show a new token."""
+    alice = scene.api("alice")
+    path = f"/session/{create(alice)['id']}"
+    tokens, now = scene.stack.tokens, int(time.time())
+    claims = {"sub": "guest", "active_tenant": {"tenant_id": "t1"}, "exp": now + 4}
+    events: list[tuple[str, dict[str, Any]]] = []
+    follow(scene.worker, tokens.sign(claims), path, events)
+    scene.tell(f"the stream ended {time.time() - now - 4:.1f} s after its token")
+    assert {event for event, _ in events} == {"playback"}
+    assert now + 3 <= time.time()
+    assert alice.get(path).json["data"]["status"] == "ACTIVE"
+
+
+def test_a_worker_with_followers_ends_when_it_is_told(scene: Scene) -> None:
+    path = f"/session/{create(scene.api('alice'))['id']}"
+    streams: list[list[tuple[str, dict[str, Any]]]] = [[] for _ in range(3)]
+    followers = [
+        threading.Thread(target=follow, args=(scene.worker, scene.tokens["alice"], path, events)) for events in streams
+    ]
+    for follower in followers:
+        follower.start()
+    wait_until(lambda: all(streams), 20, "all follow")
+    begun = time.monotonic()
+    worker = scene.worker
+    scene.stack.remove_worker(worker)
+    scene.tell(f"SIGTERM with three followers: {time.monotonic() - begun:.1f} s")
+    assert worker.exit_code == 0
+    assert time.monotonic() - begun < 10
+    for follower in followers:
+        follower.join(10)
+        assert not follower.is_alive()
+    scene.only_worker()
+
+
 def follow(worker: Worker, token: str, path: str, events: list[tuple[str, dict[str, Any]]]) -> None:
     """Read a stream of events to its end."""
     for line in Api(worker.port, token).lines(f"{path}/follow"):

@@ -18,11 +18,11 @@ from msr_stream.settings import Settings
 from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
 from msr_stream.store.replay import EPOCH_LOCK
-from tests.conftest import history_settings, run_postgres, servers
+from tests.conftest import history_settings, run_postgres, servers, version_of
 from tests.world import TOPIC, World, until, world
 
 
-@pytest.fixture(scope="module", params=servers(), ids=lambda folder: folder.parent.name)
+@pytest.fixture(scope="module", params=servers(), ids=version_of)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Each PostgreSQL server that this machine has, the wheel's among them."""
     yield from run_postgres(tmp_path_factory.mktemp("postgres"), request.param)

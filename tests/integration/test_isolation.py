@@ -22,7 +22,7 @@ from msr_stream.store import migrations as store_migrations
 from msr_stream.store import replay
 from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
-from tests.conftest import history_settings, run_postgres, servers
+from tests.conftest import history_settings, run_postgres, servers, version_of
 from tests.world import World, world
 
 #: What the reading role may read: the views, and what holds no tenant's data.
@@ -34,7 +34,7 @@ VIEWS = ["v_cdc_event", "v_keyframe", "v_activity"]
 REFUSED = asyncpg.InsufficientPrivilegeError
 
 
-@pytest.fixture(scope="module", params=servers(), ids=lambda folder: folder.parent.name)
+@pytest.fixture(scope="module", params=servers(), ids=version_of)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Each PostgreSQL server that this machine has: before 16 and since, roles are taken by different rules."""
     yield from run_postgres(tmp_path_factory.mktemp("postgres"), request.param)
