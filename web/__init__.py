@@ -9,12 +9,12 @@ __all__ = ["admin", "dead_letters", "docs", "probes", "replay", "sessions", "sou
 install(
     app,
     [
-        *probes.ROUTES,
         *replay.ROUTES,
         *sessions.ROUTES,
         *admin.ROUTES,
         *sources.ROUTES,
         *dead_letters.ROUTES,
+        *probes.ROUTES,
         *docs.ROUTES,
     ],
 )
