@@ -18,6 +18,7 @@ from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.retry import Retry
 from msr_stream.recording.settling import Settler, every
+from msr_stream.segments import Segments, shelf
 from msr_stream.sessions.asking import Ask, Asker, Cast
 from msr_stream.sessions.following import Following
 from msr_stream.sessions.owner import Owner
@@ -35,6 +36,7 @@ from msr_stream.store.replay import Replay
 from msr_stream.store.sessions import Sessions
 from msr_stream.store.settled import Settled
 from msr_stream.store.sources import Sources
+from msr_stream.store.standing import Standings
 from msr_stream.store.timelines import Timelines
 
 log = logs.get(__name__)
@@ -66,6 +68,8 @@ class Runtime:
         self.settled = Settled(self.database)
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.replay = Replay(settings, self.database)
+        self.standings = Standings(self.database)
+        self.segments = Segments(shelf(settings), settings.segment_largest_mb << 20)
         self.replays = PerUser(settings.replays_per_user)
         self.audit = Audit(self.database)
         self.configurations = Configurations(self.database)
@@ -135,6 +139,7 @@ class Runtime:
         self.stopping.set()
         await self.recorder.revoke(list(self.recorder.shards))
         await self.feed.close()
+        await self.segments.close()
         await self.database.close()
 
     async def check_database(self) -> str:

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from msr_stream import logs, metrics
+from msr_stream.settings import Settings
 
 log = logs.get(__name__)
 
@@ -149,6 +150,13 @@ class RedisShelf:
         if not self._away:
             log.warning("Redis is away: segments are rendered anew", error=repr(error))
         self._away = True
+
+
+def shelf(settings: Settings) -> Shelf:
+    """The shelf that the settings describe: Redis if its address is set, else this worker's memory."""
+    if url := settings.redis_url.get_secret_value():
+        return RedisShelf(url, settings.segment_lifetime)
+    return MemoryShelf(settings.segment_memory_mb << 20)
 
 
 class Rendering:

@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     database_max_conn_lifetime: Seconds = Field(600.0, description="a connection is made anew after this (10m)")
     replay_concurrency: int = Field(4, ge=1, le=100, description="answers read from the database at a time")
     replay_patience: Seconds = Field(10.0, description="longest an answer waits for its turn; then 503")
+    redis_url: SecretStr = Field(SecretStr(""), description="redis://...: keeps answers for all workers; empty: memory")
+    segment_memory_mb: int = Field(64, ge=0, description="memory of a worker for answers that are kept, MB")
+    segment_largest_mb: int = Field(16, ge=1, description="largest answer that is kept, compressed, MB")
+    segment_lifetime: Seconds = Field(3600.0, description="an answer is kept in Redis for so long (1h)")
     replays_per_user: int = Field(8, ge=1, description="answers one user may have under way; then 429")
 
     # The broker

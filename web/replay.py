@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from msr_stream import instants
 from msr_stream.replay import events_query, state_query
 from msr_stream.store.replay import Snapshot
+from web.cached import Cached
 from web.middleware import limited, runtime
 from web.models import Json, Time
 from web.routes import CALLER, Requires, Route
@@ -50,14 +51,22 @@ class EventView(BaseModel):
 async def state(request: web.Request) -> web.StreamResponse:
     """The state of every live entity at an instant."""
     query = state_query(request.query, _lists(request))
-    tenant = request[CALLER].tenant
     replay = runtime(request).replay
     replay.check_early(query.at)
-    async with replay.snapshot(tenant, query.at) as snapshot:
-        if query.at is not None:
-            snapshot.bounds.check(query.at)
-        at = snapshot.resolve(query.at)
-        async with Answer(request, await _headers(snapshot, at)) as answer:
+    standing = await runtime(request).standings.at(query.at)
+    moment = query.at
+    if standing is not None:
+        moment = standing.bounds.latest_answer if query.at is None else query.at
+        assert moment is not None
+        standing.bounds.check(moment)
+    cached = Cached(request, standing, [moment] if moment is not None else [])
+    if (kept := await cached.serve()) is not None:
+        return kept
+    async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, moment) as snapshot:
+        if moment is not None:
+            snapshot.bounds.check(moment)
+        at = snapshot.resolve(moment)
+        async with Answer(request, await _headers(snapshot, at, cached), rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return answer.response
 
@@ -66,13 +75,18 @@ async def state(request: web.Request) -> web.StreamResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that changed in a window, in order."""
     query = events_query(request.query, _lists(request))
-    tenant = request[CALLER].tenant
     replay = runtime(request).replay
     replay.check_early(query.end)
-    async with replay.snapshot(tenant, query.end) as snapshot:
+    standing = await runtime(request).standings.at(query.end)
+    if standing is not None:
+        standing.bounds.check_window(query.start, query.end)
+    cached = Cached(request, standing, [query.start, query.end])
+    if (kept := await cached.serve()) is not None:
+        return kept
+    async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        async with Answer(request, await _headers(snapshot, query.end)) as answer:
+        async with Answer(request, await _headers(snapshot, query.end, cached), rendering) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
@@ -81,8 +95,8 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
 
-async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
-    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+async def _headers(snapshot: Snapshot, at: int, cached: Cached) -> dict[str, str]:
+    headers = cached.headers | {"Vary": "Accept, Accept-Encoding"}
     latest = snapshot.bounds.latest_answer
     if latest is not None:
         headers["X-Settled-Until"] = instants.render(latest)

@@ -11,6 +11,7 @@ import zstandard
 from aiohttp import web
 
 from msr_stream import instants, logs
+from msr_stream.segments import Rendering
 from web.middleware import runtime
 
 log = logs.get(__name__)
@@ -57,8 +58,8 @@ class Answer:
         rows_begun: whether any row was written.
     """
 
-    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
-        self._request = request
+    def __init__(self, request: web.Request, headers: dict[str, str], rendering: Rendering | None = None) -> None:
+        self._request, self._rendering = request, rendering
         self.response = web.StreamResponse(headers=headers)
         self.response.content_type = "application/json"
         self.response.headers["X-Correlation-ID"] = request["correlation_id"]
@@ -117,6 +118,8 @@ class Answer:
         if self._compressor is not None:
             piece = await asyncio.to_thread(_compress, self._compressor, piece, last)
         if piece:
+            if self._rendering is not None:
+                self._rendering.take(piece)
             try:
                 await asyncio.wait_for(self.response.write(piece), _STALL)
             except TimeoutError as error:

@@ -10,12 +10,13 @@ import asyncpg
 
 from msr_stream import instants, metrics
 from msr_stream.errors import RequestError, Unavailable
-from msr_stream.instants import DAY, FIRST, SECOND
+from msr_stream.instants import FIRST, SECOND
 from msr_stream.replay import Bounds, EventsQuery, StateQuery, not_settled
 from msr_stream.settings import Settings
 from msr_stream.store import planning, queries
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.reader import read_as
+from msr_stream.store.standing import bounds_of
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
@@ -203,8 +204,4 @@ class Replay:
             return None
         settled = await connection.fetchrow(_settling["settled"])
         await connection.execute(f"SET LOCAL work_mem TO '{row['work_mem_mb']}MB'")
-        now = self._clock()
-        longest = row["max_playback_range"] * DAY
-        earliest = max(now - longest, row["earliest_valid"], row["retained_from"] or FIRST)
-        bounds = Bounds(now, earliest, longest, settled["settled_until"], bool(settled["shards"]))
-        return Snapshot(connection, bounds, tenant)
+        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant)

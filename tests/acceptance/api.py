@@ -83,9 +83,9 @@ class Api:
         bearer = {"Authorization": f"Bearer {self.token}"} if self.token is not None else {}
         return {**(headers or {}), **bearer}
 
-    def state(self, at: datetime | None = None) -> Answer:
-        """The state at an instant."""
-        return self.get("/replay/state", timestamp=text(at)) if at is not None else self.get("/replay/state")
+    def state(self, at: datetime | None = None, headers: dict[str, str] | None = None) -> Answer:
+        """The state at an instant, or the newest."""
+        return self.get("/replay/state", headers, **({"timestamp": text(at)} if at is not None else {}))
 
     def events(self, start: datetime, end: datetime) -> Answer:
         """The events of a window."""

@@ -37,9 +37,9 @@ def work(scene: Scene, *, pause: float = 0.04, limit: float = 90) -> Iterator[No
         scene.workload.go_on(50)
         with client.connection.transaction():
             client.copy_readings(30)
-            client.put_berth()
+            client.surely(client.put_berth)
             yield
-            client.swap_berths()
+            client.surely(client.swap_berths)
         scene.workload.go_on(50)
     lifts = scene.verifier.verify(begun, limit=limit)
     scene.tell(f"lifts: {lifts}")

@@ -68,7 +68,7 @@ class Crowd:
         while not self._stop.is_set():
             created = user.send("POST", "/session")
             self.answers["create", created.status] += 1
-            state = user.state()
+            state = user.state(headers={"Accept-Encoding": "gzip"})  # as browsers do
             self.answers["state", state.status] += 1
             until = state.settled_until if state.status == 200 else datetime.now(UTC) - timedelta(seconds=10)
             self.answers["events", user.events(until - timedelta(minutes=1), until).status] += 1

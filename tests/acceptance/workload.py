@@ -71,6 +71,17 @@ class Client:
         except _CLASHES:
             return
 
+    def surely(self, action: Callable[[], None]) -> None:
+        """An action within the transaction that is open, again until it does not clash with another client's."""
+        while True:
+            try:
+                with self.connection.transaction():
+                    action()
+            except _CLASHES:
+                continue
+            else:
+                return
+
     def move_craft(self) -> None:
         """Several rows at once; their large text is not touched."""
         chosen = self._chance.sample(range(_CRAFT), 4)

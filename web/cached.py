@@ -1,0 +1,87 @@
+"""Answers that never change, given again: not at all (304), from a segment, or rendered and kept for the next one.
+
+Caching headers by RFC 9111: private, and asked about every time, since erasure may change the past after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+from aiohttp import web
+
+from msr_stream import instants
+from msr_stream.segments import Rendering, key_of
+from msr_stream.store.standing import Standing
+from web.middleware import runtime
+from web.routes import CALLER
+from web.streaming import choose_encoding
+
+#: Parameters that say who asks or when, not for what.
+_NOT_CONTENT = {"session_id", "timestamp", "start", "end"}
+_MEDIA = "application/json"
+
+
+class Cached:
+    """One answer and its segment.
+
+    Args:
+        request: who asks for it.
+        standing: where the history stands; `None`: the answer may still change, nothing is kept.
+        moments: the resolved instants that it is about.
+    """
+
+    def __init__(self, request: web.Request, standing: Standing | None, moments: Sequence[int]) -> None:
+        self._request, self._standing = request, standing
+        self._kept = standing is not None and not standing.incomplete
+        self._encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
+        if self._kept and standing is not None:
+            asked = sorted((name, value) for name, value in request.query.items() if name not in _NOT_CONTENT)
+            tenant = request[CALLER].tenant
+            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, _media(request))
+            self._etag = f'W/"{content.rsplit(":", 1)[1]}"'
+            self._key = key_of(content, self._encoding)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What tells the client how long the answer is good."""
+        if not self._kept:
+            return {"Cache-Control": "no-store"}
+        return {"Cache-Control": "private, no-cache", "ETag": self._etag}
+
+    async def serve(self) -> web.Response | None:
+        """The answer, if the client has it already or a segment of it is there."""
+        if not self._kept:
+            return None
+        headers = self.headers | {"Vary": "Accept, Accept-Encoding", **self._settled()}
+        if self._etag in _tags(self._request.headers.get("If-None-Match", "")):
+            return web.Response(status=304, headers=headers)
+        body = await runtime(self._request).segments.find(self._key)
+        if body is None:
+            return None
+        if self._encoding is not None:
+            headers["Content-Encoding"] = self._encoding
+        return web.Response(body=body, content_type=_media(self._request), headers=headers)
+
+    def rendering(self) -> AbstractAsyncContextManager[Rendering | None]:
+        """Around the rendering of an answer that `serve` did not have; yields what takes its pieces, if it is kept."""
+        if not self._kept:
+            return nullcontext()
+        rendering: Any = runtime(self._request).segments.rendering(self._key)
+        return rendering  # type: ignore[no-any-return]
+
+    def _settled(self) -> dict[str, str]:
+        latest = self._standing.bounds.latest_answer if self._standing is not None else None
+        return {} if latest is None else {"X-Settled-Until": instants.render(latest)}
+
+
+def _media(request: web.Request) -> str:
+    """The media type that the client gets."""
+    return "application/x-ndjson" if "application/x-ndjson" in request.headers.get("Accept", "") else _MEDIA
+
+
+def _tags(header: str) -> set[str]:
+    """The tags that a client says it has (RFC 9110, section 13.1.2); weak comparison."""
+    tags = {tag.strip() for tag in header.split(",")}
+    return {tag if tag.startswith("W/") else f"W/{tag}" for tag in tags if tag}
