@@ -1,4 +1,4 @@
-"""Answers that never change are rendered once: for everybody who asks, on every worker, and for nobody else's tenant."""
+"""Answers that never change are rendered once: for all who ask, on every worker, and for no other tenant."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_kept_is_what_was_rendered(scene: Scene, workers: list[int], win
     tenants = {(row["entity_state"] or {}).get("tenant_id") for row in rows(first)}
     assert "t2" not in tenants
     assert "t1" not in {(row["entity_state"] or {}).get("tenant_id") for row in rows(other)}
-    plain = Api(workers[1], scene.tokens["alice"]).get(path, **query)
+    plain = Api(workers[1], scene.tokens["alice"]).get(path, None, **query)
     assert plain.rows == rows(first)
 
 
