@@ -18,6 +18,7 @@ from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.retry import Retry
 from msr_stream.recording.settling import Settler, every
+from msr_stream.retainer import Retainer
 from msr_stream.sessions.asking import Ask, Asker, Cast
 from msr_stream.sessions.following import Following
 from msr_stream.sessions.owner import Owner
@@ -30,8 +31,11 @@ from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.dead_letters import DeadLetters
+from msr_stream.store.keyframes import Keyframes
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
+from msr_stream.store.retaining import Retaining
+from msr_stream.store.retention import Retention
 from msr_stream.store.sessions import Sessions
 from msr_stream.store.settled import Settled
 from msr_stream.store.sources import Sources
@@ -82,6 +86,10 @@ class Runtime:
         self.sources = SourceAdministration(
             settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
         )
+        self.retention = Retention(self.database)
+        self.retainer = Retainer(
+            settings, self.retention, Retaining(settings, self.database, Keyframes(self.database))
+        )
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
         if settings.fault_point:
@@ -106,6 +114,7 @@ class Runtime:
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
+                every(5.0, "looking whether retention is due", self.retainer.tick, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
                 every(2.0, "measuring the lag", self._measure, self.stopping),
             )
@@ -133,6 +142,7 @@ class Runtime:
     async def close(self) -> None:
         """Give up what is owned and leave the database."""
         self.stopping.set()
+        await self.retainer.close()
         await self.recorder.revoke(list(self.recorder.shards))
         await self.feed.close()
         await self.database.close()

@@ -72,7 +72,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with replay.snapshot(tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        async with Answer(request, await _headers(snapshot, query.end)) as answer:
+        async with Answer(request, await _headers(snapshot, query.end, query.start)) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
@@ -81,12 +81,12 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
 
-async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
+async def _headers(snapshot: Snapshot, at: int, since: int | None = None) -> dict[str, str]:
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
     latest = snapshot.bounds.latest_answer
     if latest is not None:
         headers["X-Settled-Until"] = instants.render(latest)
-    if incomplete := await snapshot.incomplete(at):
+    if incomplete := await snapshot.incomplete(at, since):
         headers["X-Incomplete"] = ",".join(incomplete)
     elif not snapshot.bounds.shards:
         headers["X-Incomplete"] = "*"

@@ -124,6 +124,32 @@ class Database:
         except PASSING as error:
             raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
 
+    @asynccontextmanager
+    async def dedicated(self, purpose: str) -> AsyncIterator[Connection]:
+        """A connection of its own for long work: no limit to its statements, one of half a minute to its locks.
+
+        Raises:
+            Unavailable: the database is away, busy, or has ended the connection.
+        """
+        s = self._settings
+        try:
+            connection = await asyncpg.connect(
+                **connect_arguments(s),
+                server_settings={
+                    "search_path": f'"{s.database_schema}"',
+                    "application_name": f"msr {purpose} {s.worker}",
+                    "lock_timeout": "30s",
+                    "jit": "off",
+                },
+            )
+            try:
+                await use_instants(connection)
+                yield connection
+            finally:
+                connection.terminate()
+        except PASSING as error:
+            raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
+
     @property
     def _pools(self) -> tuple[asyncpg.Pool, ...]:
         return self._recording, self._replaying, self._serving
