@@ -114,6 +114,11 @@ class Settings(BaseSettings):
     )
     entity_cache_mb: int = Field(64, ge=1, description="memory for what is known of entities, MB in all")
 
+    keyframe_factor: float = Field(
+        2.0, ge=0.1, le=100, description="a shard's keyframes are so many events per live entity apart"
+    )
+    keyframe_floor: int = Field(1000, ge=1, description="and never fewer events than this")
+
     # Identity
     iams_keycloak_url: str = Field(description="the realm: issuer of the tokens")
     iams_jwks_url: OptionalUrl = Field("", description="where to fetch its key set, if not below the realm itself")

@@ -1,4 +1,4 @@
-"""Connections to the history database: the recorder, replay and all the rest have pools of their own.
+"""Connections to the history database: the recorder, replay, keyframes and all the rest have pools of their own.
 
 So none of them starves another.
 """
@@ -49,7 +49,7 @@ class Database:
         self._said_at = -1.0
         # A worker that is paused must lose its lock before the group gives its shard away (invariant 9).
         self.lock_wait = settings.group_session_timeout / 4
-        recording = min(4, settings.database_max_conns // 2)
+        recording = min(4, (settings.database_max_conns - 1) // 2)
         serving = max(1, settings.database_max_conns // 5)
         self._recording = self._pool(
             "recorder",
@@ -60,13 +60,14 @@ class Database:
         )
         self._replaying = self._pool(
             "replay",
-            size=settings.database_max_conns - recording - serving,
+            size=settings.database_max_conns - recording - serving - 1,
             statement_timeout="10min",  # a slow reader is cut by its own pace, not by this
             default_transaction_read_only="on",
         )
+        self._building = self._pool("build", size=1, work_mem="128MB", command_timeout=3600)
         self._serving = self._pool("serve", size=serving, statement_timeout="15s", lock_timeout="5s")
 
-    def _pool(self, purpose: str, size: int, **server_settings: str) -> asyncpg.Pool:
+    def _pool(self, purpose: str, size: int, command_timeout: float = 120, **server_settings: str) -> asyncpg.Pool:
         s = self._settings
         return asyncpg.create_pool(
             **connect_arguments(s),
@@ -74,7 +75,7 @@ class Database:
             max_size=size,
             max_inactive_connection_lifetime=s.database_max_conn_lifetime,
             init=use_instants,
-            command_timeout=120,
+            command_timeout=command_timeout,
             server_settings={
                 "search_path": f'"{s.database_schema}"',
                 "application_name": f"msr {purpose} {s.worker}",
@@ -109,6 +110,12 @@ class Database:
     async def replaying(self) -> AsyncIterator[Connection]:
         """A connection for an answer: read only, its statements bounded."""
         async with self._replaying.acquire(timeout=10) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def building(self) -> AsyncIterator[Connection]:
+        """The connection for keyframes: one at a time is built, so that flushes keep the machine."""
+        async with self._building.acquire() as connection:
             yield connection
 
     @asynccontextmanager
@@ -152,7 +159,7 @@ class Database:
 
     @property
     def _pools(self) -> tuple[asyncpg.Pool, ...]:
-        return self._recording, self._replaying, self._serving
+        return self._recording, self._replaying, self._building, self._serving
 
     async def end_holders(self, waiting_pid: int) -> None:
         """End the connections that a recorder has waited for too long: workers paused while they held a shard."""

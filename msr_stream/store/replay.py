@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 
 from msr_stream import instants, metrics
 from msr_stream.errors import RequestError, Unavailable
-from msr_stream.instants import DAY, FIRST, LAST, SECOND
-from msr_stream.replay import Bounds, EventsQuery, Filter, StateQuery, not_settled
+from msr_stream.instants import DAY, FIRST, SECOND
+from msr_stream.replay import Bounds, EventsQuery, StateQuery, not_settled
 from msr_stream.settings import Settings
-from msr_stream.store import queries
+from msr_stream.store import planning, queries
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.reader import read_as
 
@@ -68,24 +67,42 @@ class Snapshot:
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard."""
         with metrics.QUERY_SECONDS.labels("state").time():
-            for shard_id in await self._shards():
-                await self._copy(sink, "state", shard_id, at, self._tenant, *_filtered(query.filter))
+            found = await planning.parts(self._connection, at)
+            await self._connection.execute(_sql["no_loops"])
+            for statement in planning.state_statements(found, at, self._tenant, planning.left_out(query.filter)):
+                await self._copy(statement, sink)
+            await self._connection.execute(_sql["loops"])
 
     async def events(self, query: EventsQuery, sink: Sink) -> None:
-        """The events of a window, in the served order."""
+        """The events of a window, in the served order, slice after slice."""
         with metrics.QUERY_SECONDS.labels("events").time():
-            shards = await self._shards()
-            await self._copy(sink, "events", shards, query.start, query.end, self._tenant, *_filtered(query.filter))
+            shards = await planning.shards_since(self._connection, query.start)
+            where, counted = planning.left_out(query.filter), _Counted(sink)
+            start, length, brought = query.start, 0, None
+            while shards and start < query.end:
+                length = planning.next_slice(length, brought)
+                end = min(start + length, query.end)
+                counted.bytes = 0
+                await self._copy(planning.events_statement(shards, start, end, self._tenant, where), counted)
+                start, brought = end, counted.bytes
 
-    async def _shards(self) -> list[int]:
-        return [row["shard_id"] for row in await self._connection.fetch(_sql["shards"])]
-
-    async def _copy(self, sink: Sink, name: str, *arguments: Any) -> None:
+    async def _copy(self, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
         await self._connection.copy_from_query(
-            _sql[name].format(row=_sql["row"]), *arguments, output=sink, format="csv", quote="\x01", delimiter="\x02",
-            timeout=_LONGEST,
-        )  # fmt: skip
+            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=_LONGEST
+        )
+
+
+class _Counted:
+    """A sink that counts what passes."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.bytes = 0
+        self._sink = sink
+
+    async def __call__(self, piece: bytes) -> None:
+        self.bytes += len(piece)
+        await self._sink(piece)
 
 
 class Replay:
@@ -196,7 +213,3 @@ class Replay:
         earliest = max(now - longest, row["earliest_valid"], row["retained_from"] or FIRST)
         bounds = Bounds(now, earliest, longest, settled["settled_until"], bool(settled["shards"]))
         return Snapshot(connection, bounds, tenant)
-
-
-def _filtered(chosen: Filter) -> tuple[list[str], int]:
-    return list(chosen.tables), chosen.since if chosen.since is not None else LAST

@@ -19,7 +19,7 @@ from msr_stream.instants import DAY, now
 from msr_stream.recording.progress import Shard
 from msr_stream.settings import Settings
 from msr_stream.store import migrations as store_migrations
-from msr_stream.store import replay
+from msr_stream.store import planning
 from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
 from tests.conftest import history_settings, run_postgres, servers
@@ -218,20 +218,22 @@ async def _partitions(w: World) -> set[str]:
 
 def _unfiltered(name: str) -> str:
     """A query of an answer whose own tenant filter was forgotten."""
-    sql = str(replay._sql[name])
-    number = {"state": 3, "events": 4}[name]
-    forgotten = sql.replace(f"(tenant_id IS NULL OR tenant_id = ${number})", f"(${number}::text IS NOT NULL)")
+    sql = str(planning._sql[name])
+    forgotten = sql.replace("(tenant_id IS NULL OR tenant_id = {tenant})", "({tenant}::text IS NOT NULL)")
     assert forgotten != sql
     return forgotten
 
 
+@pytest.mark.parametrize("small", [0, 2_000])
 async def test_an_answer_whose_query_forgets_the_tenant_is_still_the_tenants(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, small: int
 ) -> None:
+    """In the statements of big shards, and in the one that small ones share."""
+    monkeypatch.setattr(planning, "SMALL", small)
     async with _filled(settings) as w:
         whole = {tenant: await w.state(tenant) for tenant in ("t1", "t2")}
-        forgetful = {name: _unfiltered(name) for name in ("state", "events")}
-        monkeypatch.setattr(replay, "_sql", MappingProxyType({**replay._sql, **forgetful}))
+        forgetful = {name: _unfiltered(name) for name in ("state", "small_states", "events")}
+        monkeypatch.setattr(planning, "_sql", MappingProxyType({**planning._sql, **forgetful}))
         for tenant in ("t1", "t2"):
             rows = await w.state(tenant)
             assert sorted(row["entity_id"] for row in rows) == sorted(

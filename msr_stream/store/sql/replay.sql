@@ -13,9 +13,24 @@ SELECT h.epoch, h.retained_from,
        (SELECT value::int FROM configuration WHERE key = 'query_work_mem_mb') AS work_mem_mb
 FROM history_epoch h
 
--- name: shards
--- Every shard, in order.
-SELECT shard_id FROM shard ORDER BY shard_id
+-- name: plan
+-- By shard, the newest keyframe not after an instant, and how many rows there are to read at most: the keyframe's, and
+-- the events up to the next one. Shards without any event are left out.
+SELECT s.shard_id, k.keyframe_id, coalesce(k.position, 0) AS position, k.keyframe_timestamp,
+       coalesce(k.keyframe_rows, 0) + coalesce(n.position, s.last_position) - coalesce(k.position, 0) AS to_read
+FROM shard s
+LEFT JOIN LATERAL (
+    SELECT keyframe_id, position, keyframe_timestamp, keyframe_rows FROM keyframe_head
+    WHERE shard_id = s.shard_id AND keyframe_timestamp <= $1 ORDER BY keyframe_timestamp DESC, position DESC LIMIT 1) k ON true
+LEFT JOIN LATERAL (
+    SELECT position FROM keyframe_head
+    WHERE shard_id = s.shard_id AND keyframe_timestamp > $1 ORDER BY keyframe_timestamp, position LIMIT 1) n ON true
+WHERE s.last_position > 0
+ORDER BY s.shard_id
+
+-- name: shards_since
+-- Shards that have events after an instant, in order.
+SELECT shard_id FROM shard WHERE last_effective > $1 ORDER BY shard_id
 
 -- name: incomplete
 -- Tables of shards that do not live, are not retired and are not settled up to the instant: what is answered of them
@@ -30,18 +45,49 @@ ORDER BY 1
 SELECT table_name FROM source_table WHERE retained_from > $1
 
 -- name: state
--- One shard's state at an instant: the last event of each entity, if that is no delete.
+-- One shard's state at an instant: its keyframe's rows without a later event, then the last of the later events of each
+-- entity, if that is no delete. Nothing wide is sorted, and the first rows come at once. Literals, not parameters: only
+-- with them are partitions left out.
+WITH last AS MATERIALIZED (
+    SELECT table_name, entity_id, max(position) AS position FROM v_cdc_event
+    WHERE {events} AND (tenant_id IS NULL OR tenant_id = {tenant}) GROUP BY table_name, entity_id)
 SELECT {row} FROM (
-    SELECT DISTINCT ON (table_name, entity_id) * FROM v_cdc_event
-    WHERE shard_id = $1 AND event_timestamp <= $2 AND (tenant_id IS NULL OR tenant_id = $3)
-    ORDER BY table_name, entity_id, position DESC) e
-WHERE op <> 'd' AND NOT (table_name = ANY ($4::text[]) AND event_timestamp < $5)
+    SELECT position, event_timestamp, source_timestamp, op, table_name, entity_id, entity_state, unavailable_fields
+    FROM v_keyframe k WHERE {keyframes} AND (tenant_id IS NULL OR tenant_id = {tenant})
+        AND NOT EXISTS (SELECT FROM last l WHERE l.table_name = k.table_name AND l.entity_id = k.entity_id)
+    UNION ALL
+    SELECT position, event_timestamp, source_timestamp, op, table_name, entity_id, entity_state, unavailable_fields
+    FROM v_cdc_event WHERE {events} AND (tenant_id IS NULL OR tenant_id = {tenant})
+        AND op <> 'd' AND position IN (SELECT position FROM last)) e
+WHERE {where}
+
+-- name: small_states
+-- The same of several shards with few rows, in one statement.
+SELECT {row} FROM (
+    SELECT DISTINCT ON (shard_id, table_name COLLATE "C", entity_id COLLATE "C") * FROM (
+        SELECT shard_id, position, event_timestamp, source_timestamp, op, table_name, entity_id, entity_state,
+               unavailable_fields
+        FROM v_keyframe WHERE {keyframes} AND (tenant_id IS NULL OR tenant_id = {tenant})
+        UNION ALL
+        SELECT shard_id, position, event_timestamp, source_timestamp, op, table_name, entity_id, entity_state,
+               unavailable_fields
+        FROM v_cdc_event WHERE ({events}) AND (tenant_id IS NULL OR tenant_id = {tenant})) u
+    ORDER BY shard_id, table_name COLLATE "C", entity_id COLLATE "C", position DESC) e
+WHERE op <> 'd' AND {where}
+
+-- name: no_loops
+-- Until the end of the transaction: without statistics, as a young partition is, a nested loop over a shard looks cheap.
+SET LOCAL enable_nestloop TO off
+
+-- name: loops
+-- As it was.
+SET LOCAL enable_nestloop TO on
 
 -- name: events
--- All shards' events after one instant and up to another, in the served order.
+-- Some shards' events after one instant and up to another, in the served order; literals, as above.
 SELECT {row} FROM v_cdc_event
-WHERE shard_id = ANY ($1::int[]) AND event_timestamp > $2 AND event_timestamp <= $3
-    AND (tenant_id IS NULL OR tenant_id = $4) AND NOT (table_name = ANY ($5::text[]) AND event_timestamp < $6)
+WHERE {shards} AND event_timestamp > {start} AND event_timestamp <= {end}
+    AND (tenant_id IS NULL OR tenant_id = {tenant}) AND {where}
 ORDER BY event_timestamp, shard_id, position
 
 -- name: row

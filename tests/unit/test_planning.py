@@ -1,0 +1,68 @@
+"""How an answer is read: what shares a statement, and what its conditions are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from msr_stream.instants import DAY, FIRST, MINUTE
+from msr_stream.replay import Filter
+from msr_stream.store.planning import Part, events_statement, left_out, next_slice, state_statements
+
+NOON = 1_795_348_800_000_000
+
+
+def part(shard_id: int, rows: int, *, keyframe: bool = True) -> Part:
+    if keyframe:
+        return Part(shard_id, 100 + shard_id, 5, NOON - DAY, rows)
+    return Part(shard_id, 0, 0, FIRST, rows)
+
+
+def test_small_shards_share_a_statement_and_big_ones_have_their_own() -> None:
+    found = [part(number, 10 if number % 10 else 1_000_000) for number in range(1, 101)]
+    statements = list(state_statements(found, NOON, "t1"))
+    named = [sorted(map(int, set(re.findall(r"shard_id = (\d+)", statement)))) for statement in statements]
+    assert sorted(number for group in named for number in group) == list(range(1, 101))
+    assert [len(group) for group in named] == [32, 32, 26] + [1] * 10
+
+
+def test_a_shard_without_keyframe_is_read_from_its_beginning() -> None:
+    (statement,) = state_statements([part(1, 10, keyframe=False)], NOON, "t1")
+    assert "FROM v_keyframe WHERE false AND false" in statement
+    assert "event_timestamp > '0001-01-01T00:00:00.000000Z'::timestamptz" in statement
+
+
+@pytest.mark.parametrize("rows", [10, 1_000_000])
+def test_nothing_is_left_to_fill_in_and_the_tenant_is_quoted(rows: int) -> None:
+    """No parameters and no placeholders; a tenant's name ends no literal."""
+    statements = [*state_statements([part(1, rows)], NOON, "o'x"), events_statement([1, 2], NOON, NOON + 1, "o'x")]
+    for statement in statements:
+        assert re.search(r"\$\d|\{", statement.replace("',{\"entity_id\":'", "")) is None
+        assert "tenant_id = 'o''x'" in statement
+
+
+def test_a_filter_is_a_condition() -> None:
+    assert left_out(Filter()) == "true"
+    assert left_out(Filter(("s.t", "s.'u"), NOON)) == (
+        "NOT (table_name = ANY (ARRAY['s.t', 's.''u']::text[]) "
+        "AND event_timestamp < '2026-11-22T12:00:00.000000Z'::timestamptz)"
+    )
+
+
+def test_slices_grow_where_little_comes_and_shrink_where_much_does() -> None:
+    first = next_slice(0, None)
+    assert first >= MINUTE
+    assert next_slice(first, 0) > first
+    assert next_slice(first, 16 << 20) == first
+    assert next_slice(first, 64 << 20) < first
+    assert next_slice(1, 1 << 40) == 1
+
+
+def test_a_week_without_events_is_a_handful_of_slices() -> None:
+    length, covered, slices = 0, 0, 0
+    while covered < 7 * DAY:
+        length = next_slice(length, None if not slices else 0)
+        covered += length
+        slices += 1
+    assert slices < 10
