@@ -87,9 +87,7 @@ class Runtime:
             settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
         )
         self.retention = Retention(self.database)
-        self.retainer = Retainer(
-            settings, self.retention, Retaining(settings, self.database, Keyframes(self.database))
-        )
+        self.retainer = Retainer(settings, self.retention, Retaining(settings, self.database, Keyframes(self.database)))
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
         if settings.fault_point:

@@ -81,12 +81,12 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
 
-async def _headers(snapshot: Snapshot, at: int, since: int | None = None) -> dict[str, str]:
+async def _headers(snapshot: Snapshot, at: int, start: int | None = None) -> dict[str, str]:
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
     latest = snapshot.bounds.latest_answer
     if latest is not None:
         headers["X-Settled-Until"] = instants.render(latest)
-    if incomplete := await snapshot.incomplete(at, since):
+    if incomplete := await snapshot.incomplete(at, start):
         headers["X-Incomplete"] = ",".join(incomplete)
     elif not snapshot.bounds.shards:
         headers["X-Incomplete"] = "*"

@@ -58,10 +58,10 @@ class Snapshot:
             raise not_settled(self.bounds)
         return latest if moment is None else moment
 
-    async def incomplete(self, at: int, since: int | None = None) -> list[str]:
-        """Tables of which this snapshot may not have all that happened up to an instant, or after one before it."""
+    async def incomplete(self, at: int, start: int | None = None) -> list[str]:
+        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it."""
         found = {row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at)}
-        begin = at if since is None else since
+        begin = at if start is None else start
         return sorted(found | {row["table_name"] for row in await self._connection.fetch(_sql["cut_short"], begin)})
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:

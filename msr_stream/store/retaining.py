@@ -10,8 +10,11 @@ What an answer inside the bounds needs is never taken (design, invariants 14 and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
+
+import asyncpg
 
 from msr_stream import instants, logs, metrics
 from msr_stream.errors import MsrError, StorageError
@@ -170,11 +173,22 @@ class Retaining:
             how = "FINALIZE" if row["pending"] else "CONCURRENTLY"
             await connection.execute(f'ALTER TABLE {parent} DETACH PARTITION "{row["name"]}" {how}')
             self._passed(f"detached {parent}")
-        dropped = await connection.fetchval(_sql["drop_parts"], parent, at)
+        dropped = await self._drop_parts(connection, parent, at)
         rows, size = sum(part.rows for part in parts), sum(part.bytes for part in parts)
         metrics.RETENTION_PARTITIONS.inc(dropped)
         metrics.RETENTION_BYTES.inc(size)
         await self._step(connection, run_id, f"dropped {parent}", dropped, rows, size)
+
+    async def _drop_parts(self, connection: Connection, parent: str, at: int) -> int:
+        """Drop what readers can no longer see; where a dialect gives up because somebody does, again and again."""
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while True:
+            try:
+                return int(await connection.fetchval(_sql["drop_parts"], parent, at))
+            except asyncpg.LockNotAvailableError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+            await asyncio.sleep(1)
 
     async def _tidy(self, connection: Connection, at: int) -> None:
         old = min(at, self._clock() - KEPT)

@@ -63,7 +63,9 @@ def test_a_table_has_its_own_cutoff_only_if_that_is_later() -> None:
     assert {name: render(at)[:10] for name, at in found.tables.items()} == {"s.short": "2026-11-23"}
     back = cut(tables={"s.short": 5}, tables_from={"s.short": parse("2026-11-23T00:00:00Z")})
     assert render(back.tables["s.short"])[:10] == "2026-11-23"  # its days were raised: what is gone is gone
-    assert render(cut(tables={"s.short": 1}, settled=parse("2026-11-20T08:00:00Z")).tables["s.short"])[:10] == "2026-11-20"
+    assert (
+        render(cut(tables={"s.short": 1}, settled=parse("2026-11-20T08:00:00Z")).tables["s.short"])[:10] == "2026-11-20"
+    )
 
 
 @pytest.mark.parametrize(
