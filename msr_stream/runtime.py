@@ -31,7 +31,7 @@ from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.dead_letters import DeadLetters
-from msr_stream.store.keyframes import Keyframes
+from msr_stream.store.keyframes import Keyframes, Pace
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
 from msr_stream.store.retaining import Retaining
@@ -69,6 +69,7 @@ class Runtime:
         self.recorder = Recorder(settings, self.database, feed, on_crash)
         self.settled = Settled(self.database)
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
+        self.keyframes = Keyframes(self.database)
         self.replay = Replay(settings, self.database)
         self.replays = PerUser(settings.replays_per_user)
         self.audit = Audit(self.database)
@@ -87,7 +88,7 @@ class Runtime:
             settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
         )
         self.retention = Retention(self.database)
-        self.retainer = Retainer(settings, self.retention, Retaining(settings, self.database, Keyframes(self.database)))
+        self.retainer = Retainer(settings, self.retention, Retaining(settings, self.database, self.keyframes))
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
         if settings.fault_point:
@@ -109,6 +110,7 @@ class Runtime:
             await asyncio.gather(
                 every(2.0, "looking for topics", discovery.look, self.stopping),
                 every(0.1, "settling", self.settler.tick, self.stopping),
+                every(1.0, "building keyframes", self._build_keyframes, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
@@ -127,6 +129,13 @@ class Runtime:
     async def _look(self) -> None:
         if self.discovery is not None:
             await self.discovery.look()
+
+    async def _build_keyframes(self) -> None:
+        """Build what is due of the shards this worker owns."""
+        owned = [
+            recorder.progress.shard_id for recorder in self.recorder.shards.values() if recorder.progress is not None
+        ]
+        await self.keyframes.keep_up(owned, Pace(self.settings.keyframe_factor, self.settings.keyframe_floor))
 
     async def _measure(self) -> None:
         """See how far the shards are behind the ends of their logs."""

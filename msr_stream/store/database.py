@@ -55,6 +55,7 @@ class Database:
             "recorder",
             size=recording,
             lock_timeout=f"{int(self.lock_wait * 2000)}ms",
+            max_parallel_workers_per_gather="0",  # a look-up takes the first branch that has something
             enable_seqscan="off",  # a plan made while a partition was empty must not read all of it later
             idle_in_transaction_session_timeout=f"{int(settings.group_session_timeout * 500)}ms",
         )
