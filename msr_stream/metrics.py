@@ -66,6 +66,11 @@ REPLAYS = _gauge("replays_active", "Answers about the past under way")
 #: Sessions that this worker owns and that are ACTIVE: whoever owns them keeps it true.
 SESSIONS = _gauge("sessions_active", "ACTIVE sessions owned by this worker")
 
+#: Runs of retention that ended, by how.
+RETENTION_RUNS = _counter("retention_runs", "Runs of retention: done, waiting (to be tried again), failed", ("state",))
+RETENTION_PARTITIONS = _counter("retention_partitions", "Partitions dropped by retention")
+RETENTION_BYTES = _counter("retention_bytes", "Bytes of the partitions dropped by retention")
+
 
 def segment(outcome: str) -> None:
     """A cached answer was asked for: `hit` or `miss`."""

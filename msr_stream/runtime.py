@@ -18,6 +18,7 @@ from msr_stream.recording.feed import Feed
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.retry import Retry
 from msr_stream.recording.settling import Settler, every
+from msr_stream.retainer import Retainer
 from msr_stream.segments import Segments, shelf
 from msr_stream.sessions.asking import Ask, Asker, Cast
 from msr_stream.sessions.following import Following
@@ -31,8 +32,11 @@ from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.dead_letters import DeadLetters
+from msr_stream.store.keyframes import Keyframes, Pace
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
+from msr_stream.store.retaining import Retaining
+from msr_stream.store.retention import Retention
 from msr_stream.store.sessions import Sessions
 from msr_stream.store.settled import Settled
 from msr_stream.store.sources import Sources
@@ -67,6 +71,7 @@ class Runtime:
         self.recorder = Recorder(settings, self.database, feed, on_crash)
         self.settled = Settled(self.database)
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
+        self.keyframes = Keyframes(self.database)
         self.replay = Replay(settings, self.database)
         self.standings = Standings(self.database)
         self.segments = Segments(shelf(settings), settings.segment_largest_mb << 20)
@@ -86,6 +91,8 @@ class Runtime:
         self.sources = SourceAdministration(
             settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
         )
+        self.retention = Retention(self.database)
+        self.retainer = Retainer(settings, self.retention, Retaining(settings, self.database, self.keyframes))
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
         if settings.fault_point:
@@ -107,9 +114,11 @@ class Runtime:
             await asyncio.gather(
                 every(2.0, "looking for topics", discovery.look, self.stopping),
                 every(0.1, "settling", self.settler.tick, self.stopping),
+                every(1.0, "building keyframes", self._build_keyframes, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
+                every(5.0, "looking whether retention is due", self.retainer.tick, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
                 every(2.0, "measuring the lag", self._measure, self.stopping),
             )
@@ -125,6 +134,13 @@ class Runtime:
         if self.discovery is not None:
             await self.discovery.look()
 
+    async def _build_keyframes(self) -> None:
+        """Build what is due of the shards this worker owns."""
+        owned = [
+            recorder.progress.shard_id for recorder in self.recorder.shards.values() if recorder.progress is not None
+        ]
+        await self.keyframes.keep_up(owned, Pace(self.settings.keyframe_factor, self.settings.keyframe_floor))
+
     async def _measure(self) -> None:
         """See how far the shards are behind the ends of their logs."""
         ends = await self.feed.ends(list(self.recorder.shards)) if self.recorder.shards else {}
@@ -137,6 +153,7 @@ class Runtime:
     async def close(self) -> None:
         """Give up what is owned and leave the database."""
         self.stopping.set()
+        await self.retainer.close()
         await self.recorder.revoke(list(self.recorder.shards))
         await self.feed.close()
         await self.segments.close()

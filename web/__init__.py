@@ -1,10 +1,10 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import admin, dead_letters, docs, probes, replay, sessions, sources
+from web import admin, dead_letters, docs, probes, replay, retention, sessions, sources
 from web.server import install
 
-__all__ = ["admin", "dead_letters", "docs", "probes", "replay", "sessions", "sources"]
+__all__ = ["admin", "dead_letters", "docs", "probes", "replay", "retention", "sessions", "sources"]
 
 install(
     app,
@@ -14,6 +14,7 @@ install(
         *admin.ROUTES,
         *sources.ROUTES,
         *dead_letters.ROUTES,
+        *retention.ROUTES,
         *probes.ROUTES,
         *docs.ROUTES,
     ],

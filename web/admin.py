@@ -60,6 +60,12 @@ class AuditView(BaseModel):
     correlation_id: UUID | None
 
 
+class BuiltView(BaseModel):
+    """How many keyframes were built: one of each shard that has changed since its last."""
+
+    keyframes: int
+
+
 async def settings(request: web.Request) -> web.Response:
     """The runtime settings."""
     return answers.data(await runtime(request).configurations.read())
@@ -100,6 +106,12 @@ async def audit(request: web.Request) -> web.Response:
     return answers.paged(found, page, total)
 
 
+async def build_keyframes(request: web.Request) -> web.Response:
+    """Build a keyframe of every shard now: states from here on are read from it."""
+    built = await runtime(request).keyframes.build_all(actor(request))
+    return answers.data(BuiltView(keyframes=built), message="Keyframes built")
+
+
 def actor(request: web.Request) -> Actor:
     """Who does it, in which request."""
     return Actor(request[CALLER], request["correlation_id"])
@@ -128,6 +140,7 @@ ROUTES = [
     Route("GET", "/admin/sessions/status", active_sessions, Requires.ADMIN, "admin", data=ActiveView, errors=(503,)),
     Route("POST", "/admin/sessions/terminate", terminate_sessions, Requires.ADMIN, "admin", body=TerminateBody,
           errors=(400, 404, 503)),
+    Route("POST", "/admin/keyframes", build_keyframes, Requires.SYSTEM, "admin", data=BuiltView, errors=(503,)),
     Route("GET", "/admin/audit", audit, Requires.ADMIN, "admin", query=AuditQuery, data=list[AuditView], paged=True,
           errors=_BAD),
 ]  # fmt: skip

@@ -86,7 +86,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        async with Answer(request, await _headers(snapshot, query.end, cached), rendering) as answer:
+        async with Answer(request, await _headers(snapshot, query.end, cached, query.start), rendering) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
@@ -95,12 +95,12 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
 
-async def _headers(snapshot: Snapshot, at: int, cached: Cached) -> dict[str, str]:
+async def _headers(snapshot: Snapshot, at: int, cached: Cached, start: int | None = None) -> dict[str, str]:
     headers = cached.headers | {"Vary": "Accept, Accept-Encoding"}
     latest = snapshot.bounds.latest_answer
     if latest is not None:
         headers["X-Settled-Until"] = instants.render(latest)
-    if incomplete := await snapshot.incomplete(at):
+    if incomplete := await snapshot.incomplete(at, start):
         headers["X-Incomplete"] = ",".join(incomplete)
     elif not snapshot.bounds.shards:
         headers["X-Incomplete"] = "*"

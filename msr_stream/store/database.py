@@ -55,6 +55,7 @@ class Database:
             "recorder",
             size=recording,
             lock_timeout=f"{int(self.lock_wait * 2000)}ms",
+            max_parallel_workers_per_gather="0",  # a look-up takes the first branch that has something
             enable_seqscan="off",  # a plan made while a partition was empty must not read all of it later
             idle_in_transaction_session_timeout=f"{int(settings.group_session_timeout * 500)}ms",
         )
@@ -128,6 +129,32 @@ class Database:
         try:
             async with self._serving.acquire(timeout=10) as connection:
                 yield connection
+        except PASSING as error:
+            raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
+
+    @asynccontextmanager
+    async def dedicated(self, purpose: str) -> AsyncIterator[Connection]:
+        """A connection of its own for long work: no limit to its statements, one of half a minute to its locks.
+
+        Raises:
+            Unavailable: the database is away, busy, or has ended the connection.
+        """
+        s = self._settings
+        try:
+            connection = await asyncpg.connect(
+                **connect_arguments(s),
+                server_settings={
+                    "search_path": f'"{s.database_schema}"',
+                    "application_name": f"msr {purpose} {s.worker}",
+                    "lock_timeout": "30s",
+                    "jit": "off",
+                },
+            )
+            try:
+                await use_instants(connection)
+                yield connection
+            finally:
+                connection.terminate()
         except PASSING as error:
             raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
 

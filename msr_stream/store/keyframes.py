@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from msr_stream import faults, logs
-from msr_stream.errors import MsrError
+from msr_stream.errors import MsrError, Unavailable
 from msr_stream.instants import FIRST, LAST
 from msr_stream.store import queries
-from msr_stream.store.database import Connection, Database
+from msr_stream.store.audit import Actor, note
+from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.literals import instant, literal
 from msr_stream.store.replay import EPOCH_LOCK
 
@@ -75,11 +76,21 @@ class Keyframes:
         """
         return await self._build(shard_id, at, None)
 
-    async def build_all(self) -> list[int]:
-        """Build a keyframe of every shard that has changed; returns the shards that got one."""
-        async with self._database.building() as connection:
-            shards = [row["shard_id"] for row in await connection.fetch(_sql["every_shard"])]
-        return [shard_id for shard_id in shards if await self.build(shard_id) is not None]
+    async def build_all(self, actor: Actor) -> int:
+        """Build a keyframe of every shard that has changed, for somebody; returns how many got one.
+
+        Raises:
+            Unavailable: the database is away.
+        """
+        try:
+            async with self._database.building() as connection:
+                shards = [row["shard_id"] for row in await connection.fetch(_sql["every_shard"])]
+            built = [shard_id for shard_id in shards if await self.build(shard_id) is not None]
+        except PASSING as error:
+            raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
+        async with self._database.serving() as connection:
+            await note(connection, actor, "keyframe.build", "every shard", after={"shards": built})
+        return len(built)
 
     async def keep_up(self, shard_ids: Iterable[int], pace: Pace) -> int:
         """Build what is due of these shards; returns how many keyframes were built."""

@@ -25,6 +25,8 @@ EPOCH_LOCK = 0x4D5352
 #: How long an answer waits for its moment to settle, seconds.
 PATIENCE = 2.0
 _POLL = 0.05
+#: How often an answer begins anew because the epoch was raised in that moment.
+_EPOCHS = 5
 #: How long one answer may be read, seconds; the statement's own limit is the same.
 _LONGEST = 600.0
 
@@ -57,9 +59,11 @@ class Snapshot:
             raise not_settled(self.bounds)
         return latest if moment is None else moment
 
-    async def incomplete(self, at: int) -> list[str]:
-        """Tables of which this snapshot may not have all that happened up to an instant."""
-        return [row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at)]
+    async def incomplete(self, at: int, start: int | None = None) -> list[str]:
+        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it."""
+        found = {row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at)}
+        begin = at if start is None else start
+        return sorted(found | {row["table_name"] for row in await self._connection.fetch(_sql["cut_short"], begin)})
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard."""
@@ -134,11 +138,12 @@ class Replay:
         try:
             async with self._connected() as connection:
                 await self._wait_settled(connection, until)
-                async with self._reading(connection, tenant) as epoch:
-                    found = await self._begin(connection, epoch, tenant)
-                    if found is not None:
-                        yield found
-                        return
+                for _ in range(_EPOCHS):
+                    async with self._reading(connection, tenant) as epoch:
+                        found = await self._begin(connection, epoch, tenant)
+                        if found is not None:
+                            yield found
+                            return
                 raise Unavailable("the history is being changed", headers={"Retry-After": "1"})
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise Unavailable("reading the history took too long", headers={"Retry-After": "5"}) from error

@@ -122,7 +122,8 @@ class Restore:
 class Simple:
     """A step without more to say.
 
-    `repeat` an own-shape record; `release` what is held; `marker`; `read` answers; `discover` a topic late.
+    `repeat` an own-shape record; build a `keyframe` of every shard;
+    `release` what is held; `marker`; `read` answers; `discover` a topic late.
     """
 
     what: str
@@ -165,7 +166,7 @@ Step: TypeAlias = (
 
 @dataclass(frozen=True)
 class History:
-    """One example: the steps, and how the workers are."""
+    """One example: the steps, and how the workers are; `small`: shards with fewer rows are read together."""
 
     steps: tuple[Step, ...]
     workers: int
@@ -177,6 +178,7 @@ class History:
     markers: bool
     first_null: bool
     topic_ids: bool
+    small: int
 
     def __repr__(self) -> str:
         head = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name != "steps")
@@ -213,7 +215,9 @@ _happenings = st.one_of(
     st.builds(Restore, _captured),
     st.builds(Snapshot, _sources, _tables, st.booleans()),
 )
-_simple = st.builds(Simple, st.sampled_from(["repeat", "release", "marker", "read", "read", "discover"]))
+_simple = st.builds(
+    Simple, st.sampled_from(["repeat", "release", "marker", "read", "read", "keyframe", "keyframe", "discover"])
+)
 _waits = st.builds(Wait, st.sampled_from([0, 1, 5, 30]), st.sampled_from([0, 300, 2_000, 120_000]))
 _steps: st.SearchStrategy[Step] = st.one_of(
     _puts, _puts, _puts, _puts, _deletes, _deletes, _renames, _renames, _copies, _poisons, _crashes, _crashes,
@@ -232,4 +236,5 @@ histories = st.builds(
     markers=st.booleans(),
     first_null=st.booleans(),
     topic_ids=st.booleans(),
+    small=st.sampled_from([0, 2000]),
 )

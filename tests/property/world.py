@@ -11,7 +11,9 @@ from typing import Any
 from msr_stream.instants import HOUR, SECOND
 from msr_stream.recording.progress import Shard
 from msr_stream.replay import not_settled
+from msr_stream.store import planning
 from msr_stream.store.history import History
+from msr_stream.store.keyframes import Keyframes
 from msr_stream.store.replay import Replay, Snapshot
 from msr_stream.testing import MemoryBroker
 from tests.property import histories as h
@@ -45,6 +47,8 @@ class World:
         self.workers: list[Worker] = []
         self.kept: list[Kept] = []
         self.replay = Replay(base.settings, base.databases[0], self.clock)
+        self.keyframes = Keyframes(base.databases[-1])
+        planning.SMALL = history.small
         self._notices: dict[Shard, int] = {}
 
     async def play(self) -> None:
@@ -105,6 +109,8 @@ class World:
             await self._read()
         elif what == "discover":
             await self._discover()
+        elif what == "keyframe":
+            await self._build_keyframes()
         elif what == "marker" and self.history.markers:
             self.captures["d"].mark()
         elif what == "release":
@@ -112,6 +118,11 @@ class World:
                 capture.release()
         elif what == "repeat":
             self.captures["g"].repeat()
+
+    async def _build_keyframes(self) -> None:
+        """A keyframe of every shard, while recording goes on; no answer may change by it."""
+        for row in await self.base.connection.fetch("SELECT shard_id FROM shard"):
+            await self.keyframes.build(row["shard_id"])
 
     async def _start(self, number: int) -> None:
         worker = Worker(self.base, self.base.databases[number], self.broker, self.clock)

@@ -105,15 +105,31 @@ WITH ended AS (
 INSERT INTO coverage (shard_id, covered_from) SELECT DISTINCT shard_id, now() FROM ended
 
 -- name: recall
--- The last recorded event of each entity; its state only where it is wanted.
+-- The last recorded event of each entity, its state only where it is wanted: it is after the newest keyframe, or in it,
+-- or the delete of an entity that did not live then. That one is looked for only where the state is wanted: for all
+-- else an entity that does not live is as good as one that never did.
+WITH head AS MATERIALIZED (
+    SELECT keyframe_id, keyframe_timestamp FROM keyframe_head
+    WHERE shard_id = $1 ORDER BY keyframe_timestamp DESC, position DESC LIMIT 1)
 SELECT k.table_name, k.entity_id, e.op, e.tenant_id, e.unavailable_fields, e.source_lsn,
        coalesce(e.source_timestamp, e.event_timestamp) AS source_time,
        CASE WHEN k.wanted THEN e.entity_state END AS entity_state
 FROM unnest($2::text[], $3::text[], $4::boolean[]) AS k (table_name, entity_id, wanted)
 CROSS JOIN LATERAL (
-    SELECT op, tenant_id, unavailable_fields, source_lsn, source_timestamp, event_timestamp, entity_state FROM cdc_event
-    WHERE shard_id = $1 AND table_name = k.table_name AND entity_id = k.entity_id
-    ORDER BY position DESC LIMIT 1) e
+    (SELECT op, tenant_id, unavailable_fields, source_lsn, source_timestamp, event_timestamp, entity_state FROM cdc_event
+     WHERE shard_id = $1 AND table_name = k.table_name AND entity_id = k.entity_id
+         AND event_timestamp > coalesce((SELECT keyframe_timestamp FROM head), '-infinity')
+     ORDER BY position DESC LIMIT 1)
+    UNION ALL
+    (SELECT op, tenant_id, unavailable_fields, source_lsn, source_timestamp, event_timestamp, entity_state FROM keyframe
+     WHERE keyframe_id = (SELECT keyframe_id FROM head) AND keyframe_timestamp = (SELECT keyframe_timestamp FROM head)
+         AND table_name = k.table_name AND entity_id = k.entity_id)
+    UNION ALL
+    (SELECT op, tenant_id, unavailable_fields, source_lsn, source_timestamp, event_timestamp, entity_state FROM cdc_event
+     WHERE k.wanted AND shard_id = $1 AND table_name = k.table_name AND entity_id = k.entity_id
+         AND event_timestamp <= (SELECT keyframe_timestamp FROM head)
+     ORDER BY position DESC LIMIT 1)
+    LIMIT 1) e
 
 -- name: recorded_identities
 -- Which of these records are in the shard already, as an event or as a dead letter.

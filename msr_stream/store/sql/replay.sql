@@ -40,6 +40,10 @@ FROM shard s LEFT JOIN source_table t ON t.topic = s.topic
 WHERE s.retired_at IS NULL AND (NOT s.live OR s.stopped IS NOT NULL) AND (s.settled_until IS NULL OR s.settled_until < $1)
 ORDER BY 1
 
+-- name: cut_short
+-- Tables that retention has left nothing of at an instant, while others are kept longer.
+SELECT table_name FROM source_table WHERE retained_from > $1
+
 -- name: state
 -- One shard's state at an instant: its keyframe's rows without a later event, then the last of the later events of each
 -- entity, if that is no delete. Nothing wide is sorted, and the first rows come at once. Literals, not parameters: only

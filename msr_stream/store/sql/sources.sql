@@ -41,9 +41,20 @@ SELECT topic, retired_at FROM source_table WHERE source = $1 AND table_name = $2
 
 -- name: end_entities
 -- The entities of a table that live in a shard are deleted at an instant, and counted; returns how many there were.
-WITH last AS (
-    SELECT DISTINCT ON (entity_id) op, entity_id, tenant_id, entity_state, unavailable_fields
-    FROM cdc_event WHERE shard_id = $1 AND table_name = $2 ORDER BY entity_id, position DESC),
+-- What lives is in the newest keyframe and the events after it: older events may be gone.
+WITH head AS MATERIALIZED (
+    SELECT keyframe_id, keyframe_timestamp FROM keyframe_head
+    WHERE shard_id = $1 ORDER BY keyframe_timestamp DESC, position DESC LIMIT 1),
+last AS (
+    SELECT DISTINCT ON (entity_id) op, entity_id, tenant_id, entity_state, unavailable_fields FROM (
+        SELECT position, op, entity_id, tenant_id, entity_state, unavailable_fields FROM keyframe
+        WHERE keyframe_id = (SELECT keyframe_id FROM head)
+            AND keyframe_timestamp = (SELECT keyframe_timestamp FROM head) AND table_name = $2
+        UNION ALL
+        SELECT position, op, entity_id, tenant_id, entity_state, unavailable_fields FROM cdc_event
+        WHERE shard_id = $1 AND table_name = $2
+            AND event_timestamp > coalesce((SELECT keyframe_timestamp FROM head), '-infinity')) u
+    ORDER BY entity_id, position DESC),
 ended AS (
     INSERT INTO cdc_event (shard_id, position, event_timestamp, op, table_name, entity_id, tenant_id, entity_state,
                            unavailable_fields)
