@@ -11,7 +11,7 @@ SELECT settled_instant() AS settled_until, (SELECT count(*) FROM shard) AS shard
 -- name: settle
 -- Raise the settled instant of idle shards; a shard that has caught up with the others lives again.
 UPDATE shard s SET settled_until = greatest(s.settled_until, x.instant), version = s.version + 1,
-    live = s.live OR x.instant >= coalesce(settled_instant(), '-infinity')
+    live = s.live OR s.held_until IS NULL AND x.instant >= coalesce(settled_instant(), '-infinity')
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS x (shard_id, version, instant)
 WHERE s.shard_id = x.shard_id AND s.version = x.version
 RETURNING s.shard_id, s.version, s.settled_until

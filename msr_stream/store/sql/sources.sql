@@ -39,29 +39,6 @@ SELECT set_config('statement_timeout', '10min', true), set_config('idle_in_trans
 -- A table of a source, and when it was retired, if it was.
 SELECT topic, retired_at FROM source_table WHERE source = $1 AND table_name = $2
 
--- name: end_entities
--- The entities of a table that live in a shard are deleted at an instant, and counted; returns how many there were.
-WITH last AS (
-    SELECT DISTINCT ON (entity_id) op, entity_id, tenant_id, entity_state, unavailable_fields
-    FROM cdc_event WHERE shard_id = $1 AND table_name = $2 ORDER BY entity_id, position DESC),
-ended AS (
-    INSERT INTO cdc_event (shard_id, position, event_timestamp, op, table_name, entity_id, tenant_id, entity_state,
-                           unavailable_fields)
-    SELECT $1, $3::bigint + row_number() OVER (ORDER BY entity_id), $4, 'd', $2, entity_id, tenant_id, entity_state,
-           unavailable_fields
-    FROM last WHERE op <> 'd' RETURNING tenant_id),
-counted AS (
-    INSERT INTO activity AS a (shard_id, bucket, table_name, tenant_id, op, changes)
-    SELECT $1, date_bin('1 minute', $4, 'epoch'), $2, tenant_id, 'd', count(*) FROM ended GROUP BY tenant_id
-    ON CONFLICT (shard_id, bucket, table_name, tenant_id, op) DO UPDATE SET changes = a.changes + excluded.changes)
-SELECT count(*) FROM ended
-
--- name: move_shard
--- The shard's log is longer by so many deletes at an instant.
-UPDATE shard SET version = version + 1, last_position = last_position + $2, last_effective = $3, events = events + $2,
-    events_since_keyframe = events_since_keyframe + $2, live_entities = greatest(0, live_entities - $2)
-WHERE shard_id = $1
-
 -- name: retire_table
 -- The table has ended; its next record lets it live again.
 UPDATE source_table SET retired_at = $2 WHERE table_name = $1

@@ -1,0 +1,1 @@
+-- Nothing: its number is another migration's.
