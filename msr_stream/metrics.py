@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import (
@@ -64,6 +64,19 @@ QUERY_SECONDS = _histogram("query_duration", "Time to read and send the rows of 
 REPLAYS = _gauge("replays_active", "Answers about the past under way")
 #: Sessions that this worker owns and that are ACTIVE: whoever owns them keeps it true.
 SESSIONS = _gauge("sessions_active", "ACTIVE sessions owned by this worker")
+
+
+#: Intervals of recording that have ended though their table goes on.
+_gaps = Gauge(
+    "msr_coverage_gaps", "Gaps in the recording of shards: log lost, slot lost, topic made anew", ("source",),
+    registry=REGISTRY,
+)  # fmt: skip
+
+
+def gaps(by_source: Mapping[str, int]) -> None:
+    """Take note of how many gaps each source has."""
+    for source, number in by_source.items():
+        _gaps.labels(source).set(number)
 
 
 def flushed(shard: Shard, batch: Batch, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -14,6 +15,9 @@ from web.middleware import limited, runtime
 from web.models import Json, Time
 from web.routes import CALLER, Requires, Route
 from web.streaming import Answer
+
+#: Longest list of tables in a header, bytes; the body has all of them.
+_HEADER = 4000
 
 
 class FilterParams(BaseModel):
@@ -57,7 +61,7 @@ async def state(request: web.Request) -> web.StreamResponse:
         if query.at is not None:
             snapshot.bounds.check(query.at)
         at = snapshot.resolve(query.at)
-        async with Answer(request, await _headers(snapshot, at)) as answer:
+        async with Answer(request, *await _headers(snapshot, at)) as answer:
             await snapshot.state(query, at, answer.write)
     return answer.response
 
@@ -72,7 +76,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with replay.snapshot(tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        async with Answer(request, await _headers(snapshot, query.end)) as answer:
+        async with Answer(request, *await _headers(snapshot, query.end, query.start)) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
@@ -81,21 +85,29 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
 
-async def _headers(snapshot: Snapshot, at: int) -> dict[str, str]:
+async def _headers(snapshot: Snapshot, at: int, start: int | None = None) -> tuple[dict[str, str], list[str]]:
+    """An answer's headers, and the tables of which it may not have all."""
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
     latest = snapshot.bounds.latest_answer
     if latest is not None:
         headers["X-Settled-Until"] = instants.render(latest)
-    if incomplete := await snapshot.incomplete(at):
-        headers["X-Incomplete"] = ",".join(incomplete)
-    elif not snapshot.bounds.shards:
-        headers["X-Incomplete"] = "*"
-    return headers
+    if incomplete := await snapshot.incomplete(at, start):
+        named = quote(",".join(incomplete), safe=",.*_- ")
+        headers["X-Incomplete"] = named if len(named) <= _HEADER else "*"
+    return headers, incomplete
 
 
 ROUTES = [
     Route(
-        "GET", "/replay/state", state, Requires.TENANT, "replay", query=StateParams, data=list[EventView], errors=(429,)
+        "GET",
+        "/replay/state",
+        state,
+        Requires.TENANT,
+        "replay",
+        query=StateParams,
+        data=list[EventView],
+        errors=(429,),
+        streamed=True,
     ),
     Route(
         "GET",
@@ -106,5 +118,6 @@ ROUTES = [
         query=EventsParams,
         data=list[EventView],
         errors=(429,),
+        streamed=True,
     ),
 ]

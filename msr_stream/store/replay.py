@@ -57,9 +57,12 @@ class Snapshot:
             raise not_settled(self.bounds)
         return latest if moment is None else moment
 
-    async def incomplete(self, at: int) -> list[str]:
-        """Tables of which this snapshot may not have all that happened up to an instant."""
-        return [row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at)]
+    async def incomplete(self, at: int, start: int | None = None) -> list[str]:
+        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it; `*`: any."""
+        if not self.bounds.shards:
+            return ["*"]
+        begin = at if start is None else start
+        return [row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at, begin)]
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard."""

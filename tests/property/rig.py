@@ -34,7 +34,19 @@ CREATE TRIGGER log_shard AFTER INSERT OR UPDATE ON shard FOR EACH ROW EXECUTE FU
 """
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"
-    for table in ("cdc_event", "dead_letter", "coverage", "activity", "source_table", "source", "shard_log", "shard")
+    for table in (
+        "table_command_due",
+        "table_command",
+        "snapshot_notice",
+        "cdc_event",
+        "dead_letter",
+        "coverage",
+        "activity",
+        "source_table",
+        "source",
+        "shard_log",
+        "shard",
+    )
 )
 
 

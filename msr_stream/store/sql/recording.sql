@@ -99,11 +99,16 @@ UPDATE shard SET version = version + 1, flushed_offset = $3, record_offset = NUL
 WHERE shard_id = $1 AND version = $2 RETURNING version
 
 -- name: end_coverage
--- The shard is not complete any more from its newest event on; a new interval begins with the next record.
+-- The shard is not complete any more beyond what is recorded and settled; the next complete snapshot begins a new interval, or,
+-- where the source does not tell of snapshots, the next record.
 WITH ended AS (
-    UPDATE coverage SET covered_until = coalesce((SELECT last_effective FROM shard WHERE shard_id = $1), now()), reason = $2
+    UPDATE coverage SET reason = $2,
+        covered_until = coalesce((SELECT greatest(last_effective, settled_until) FROM shard WHERE shard_id = $1), now())
     WHERE shard_id = $1 AND covered_until IS NULL RETURNING shard_id)
-INSERT INTO coverage (shard_id, covered_from) SELECT DISTINCT shard_id, now() FROM ended
+INSERT INTO coverage (shard_id, covered_from)
+SELECT DISTINCT shard_id, CASE WHEN EXISTS (SELECT FROM snapshot_notice n JOIN shard s USING (source) WHERE s.shard_id = $1)
+    THEN 'infinity' ELSE now() END
+FROM ended
 
 -- name: recall
 -- The last recorded event of each entity; its state only where it is wanted.

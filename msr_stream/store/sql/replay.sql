@@ -18,11 +18,17 @@ FROM history_epoch h
 SELECT shard_id FROM shard ORDER BY shard_id
 
 -- name: incomplete
--- Tables of shards that do not live, are not retired and are not settled up to the instant: what is answered of them
--- may not be all.
+-- Tables of which an answer may not have all: they are of shards that do not live, are not retired and are not settled
+-- up to its end; or they were not covered all the time between its two instants.
 SELECT DISTINCT coalesce(t.table_name, substring(s.topic FROM '[^.]+\.[^.]+$'), s.topic) AS table_name
 FROM shard s LEFT JOIN source_table t ON t.topic = s.topic
 WHERE s.retired_at IS NULL AND (NOT s.live OR s.stopped IS NOT NULL) AND (s.settled_until IS NULL OR s.settled_until < $1)
+UNION
+SELECT t.table_name FROM source_table t
+WHERE t.covered_from > $2 OR EXISTS (
+    SELECT FROM shard s WHERE s.topic = t.topic AND NOT EXISTS (
+        SELECT FROM coverage c WHERE c.shard_id = s.shard_id AND coalesce(c.covered_from, '-infinity') <= $2
+            AND (coalesce(c.covered_until, 'infinity') >= $1 OR c.reason = 'retired')))
 ORDER BY 1
 
 -- name: state

@@ -22,11 +22,6 @@ UPDATE shard s SET live = false FROM source o
 WHERE o.source = s.source AND s.live AND o.marker_at IS NOT NULL AND o.heard_at < now() - make_interval(secs => $1)
 RETURNING s.source, s.topic, s.partition
 
--- name: slots_seen
--- What a look at a source's replication slot has shown.
-INSERT INTO source AS s (source, slot_state, slot_checked_at) VALUES ($1, $2, now())
-ON CONFLICT (source) DO UPDATE SET slot_state = excluded.slot_state, slot_checked_at = excluded.slot_checked_at
-
 -- name: topics_gone
 -- Shards whose topic the broker does not have do not hold the others back.
 UPDATE shard SET live = false WHERE live AND NOT topic = ANY ($1::text[]) RETURNING topic

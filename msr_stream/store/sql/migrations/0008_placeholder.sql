@@ -1,1 +1,2 @@
 -- Nothing: its number is another migration's.
+SELECT 1;
