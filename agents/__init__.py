@@ -1,5 +1,5 @@
 """Every stream processor, one module each; importing this package registers them."""
 
-from agents import recorder, sessions
+from agents import notifications, recorder, sessions
 
-__all__ = ["recorder", "sessions"]
+__all__ = ["notifications", "recorder", "sessions"]

@@ -22,7 +22,7 @@ _PARTITIONS_CHANGED = "the topic's number of partitions changed"
 def cdc_topics(topics: Mapping[str, int], settings: Settings) -> dict[str, int]:
     """Of the broker's topics (name to number of partitions) those to record, with the sources' message topics."""
     pattern = re.compile(settings.cdc_topics)
-    own = {settings.dead_letter_topic, settings.signal_topic}
+    own = {settings.dead_letter_topic, settings.signal_topic, settings.notification_topic}
     found = {
         name: partitions
         for name, partitions in topics.items()

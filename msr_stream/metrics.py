@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import (
@@ -75,6 +75,19 @@ RETENTION_BYTES = _counter("retention_bytes", "Bytes of the partitions dropped b
 def segment(outcome: str) -> None:
     """A cached answer was asked for: `hit` or `miss`."""
     _segments.labels(outcome).inc()
+
+
+#: Intervals of recording that have ended though their table goes on.
+_gaps = Gauge(
+    "msr_coverage_gaps", "Gaps in the recording of shards: log lost, slot lost, topic made anew", ("source",),
+    registry=REGISTRY,
+)  # fmt: skip
+
+
+def gaps(by_source: Mapping[str, int]) -> None:
+    """Take note of how many gaps each source has."""
+    for source, number in by_source.items():
+        _gaps.labels(source).set(number)
 
 
 def flushed(shard: Shard, batch: Batch, seconds: float) -> None:

@@ -15,9 +15,11 @@ from msr_stream.discovery import Discovery
 from msr_stream.identity import Verifier
 from msr_stream.limits import PerUser
 from msr_stream.recording.feed import Feed
+from msr_stream.recording.notices import parse
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.retry import Retry
 from msr_stream.recording.settling import Settler, every
+from msr_stream.records.decode import Decoder
 from msr_stream.retainer import Retainer
 from msr_stream.segments import Segments, shelf
 from msr_stream.sessions.asking import Ask, Asker, Cast
@@ -26,14 +28,16 @@ from msr_stream.sessions.owner import Owner
 from msr_stream.sessions.presence import Presence
 from msr_stream.settings import Settings
 from msr_stream.source.published import published_tables
-from msr_stream.source.slots import SlotState, slot_states
+from msr_stream.source.slots import SlotState, slot_states, worst
 from msr_stream.sources import SourceAdministration
 from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
+from msr_stream.store.coverage import Coverage
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.dead_letters import DeadLetters
 from msr_stream.store.keyframes import Keyframes, Pace
 from msr_stream.store.migrations import migrate
+from msr_stream.store.notices import Notices
 from msr_stream.store.replay import Replay
 from msr_stream.store.retaining import Retaining
 from msr_stream.store.retention import Retention
@@ -87,6 +91,8 @@ class Runtime:
         self.following = Following(self.sessions)
         self.verifier = Verifier.from_settings(settings)
         self.letters = DeadLetters(self.database)
+        self.notices = Notices(self.database)
+        self.coverage = Coverage(self.database)
         self.retry = Retry(self.database, self.recorder, self.letters)
         self.sources = SourceAdministration(
             settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
@@ -115,6 +121,8 @@ class Runtime:
                 every(2.0, "looking for topics", discovery.look, self.stopping),
                 every(0.1, "settling", self.settler.tick, self.stopping),
                 every(1.0, "building keyframes", self._build_keyframes, self.stopping),
+                every(1.0, "completing snapshots", self.notices.complete, self.stopping),
+                every(10.0, "counting gaps", self._count_gaps, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
                 every(10.0, "looking after sources", self._look_after_sources, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
@@ -124,6 +132,24 @@ class Runtime:
             )
         finally:
             await discovery.close()
+
+    async def notified(self, value: bytes | None) -> None:
+        """Keep what a notification says of a snapshot, however long the database is away."""
+        notice = parse(value)
+        if notice is not None:
+            await self.prepared.wait()
+            schema, _, table = (notice.collection or "").rpartition(".")
+            name = (
+                Decoder(notice.source, prefixes=self.settings.source_prefixes).table_name(
+                    notice.source, schema.rpartition(".")[2], table
+                )
+                if table
+                else None
+            )
+            await self.database.retry("notification", lambda: self.notices.add(notice, name))
+
+    async def _count_gaps(self) -> None:
+        metrics.gaps(await self.coverage.gaps())
 
     async def _end_unseen(self) -> None:
         if self.settings.cleanup_service_enabled:
@@ -174,11 +200,13 @@ class Runtime:
         for source, dsn in self.settings.source_dsns.items():
             slots, published = await _look_at(dsn.get_secret_value())
             await self.sources.published(source, published)
+            if self._slots.get(source) != (state := worst(slots)):
+                self._slots[source] = state
+                await self.coverage.slot_seen(source, state)
             for slot in slots:
                 if self._slots.get(slot.name) == slot.wal_status:
                     continue
                 self._slots[slot.name] = slot.wal_status
-                await self.settled.slot_seen(source, slot.wal_status)
                 if slot.wal_status in ("lost", "unreserved"):
                     log.error("replication slot " + slot.wal_status, source=source, slot=slot.name, advice=slot.advice)
 

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     )
     dead_letter_topic: str = Field("msr.dead_letter", description="topic with a copy of each dead letter")
     signal_topic: str = Field("msr.debezium_adhoc_snapshots", description="topic that asks Debezium for a snapshot")
+    notification_topic: str = Field(
+        "msr.debezium_notifications", description="topic on which Debezium tells of snapshots"
+    )
     connect_url: OptionalUrl = Field("", description="address of Kafka Connect's REST interface; empty: none")
     fetch_max_bytes: int = Field(5 << 18, ge=1 << 16, description="bytes fetched from one partition at a time")
     message_max_bytes: int = Field(32 << 20, ge=1 << 20, description="largest record that is read or written")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -21,6 +22,8 @@ from web.streaming import choose_encoding
 #: Parameters that say who asks or when, not for what.
 _NOT_CONTENT = {"session_id", "timestamp", "start", "end"}
 _MEDIA = "application/json"
+#: Longer lists of tables are only in the body; clients and proxies take no longer header.
+_LONGEST_HEADER = 4000
 
 
 class Cached:
@@ -34,12 +37,13 @@ class Cached:
 
     def __init__(self, request: web.Request, standing: Standing | None, moments: Sequence[int]) -> None:
         self._request, self._standing = request, standing
-        self._kept = standing is not None and not standing.incomplete
+        self._kept = standing is not None and not standing.missing.pending
         self._encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
         if self._kept and standing is not None:
             asked = sorted((name, value) for name, value in request.query.items() if name not in _NOT_CONTENT)
             tenant = request[CALLER].tenant
-            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, _media(request))
+            names = standing.missing.names
+            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, names, _media(request))
             self._etag = f'W/"{content.rsplit(":", 1)[1]}"'
             self._key = key_of(content, self._encoding)
 
@@ -54,7 +58,7 @@ class Cached:
         """The answer, if the client has it already or a segment of it is there."""
         if not self._kept:
             return None
-        headers = self.headers | {"Vary": "Accept, Accept-Encoding", **self._settled()}
+        headers = self.headers | {"Vary": "Accept, Accept-Encoding", **self._about()}
         if self._etag in _tags(self._request.headers.get("If-None-Match", "")):
             return web.Response(status=304, headers=headers)
         body = await runtime(self._request).segments.find(self._key)
@@ -71,9 +75,18 @@ class Cached:
         rendering: Any = runtime(self._request).segments.rendering(self._key)
         return rendering  # type: ignore[no-any-return]
 
-    def _settled(self) -> dict[str, str]:
-        latest = self._standing.bounds.latest_answer if self._standing is not None else None
-        return {} if latest is None else {"X-Settled-Until": instants.render(latest)}
+    def _about(self) -> dict[str, str]:
+        assert self._standing is not None
+        return about(self._standing.bounds.latest_answer, self._standing.missing.names)
+
+
+def about(settled: int | None, incomplete: Sequence[str]) -> dict[str, str]:
+    """The headers that say how far the past is settled, and of which tables an answer may not have all."""
+    headers = {} if settled is None else {"X-Settled-Until": instants.render(settled)}
+    if incomplete:
+        named = quote(",".join(incomplete), safe=",.*_- ")
+        headers["X-Incomplete"] = named if len(named) <= _LONGEST_HEADER else "*"
+    return headers
 
 
 def _media(request: web.Request) -> str:

@@ -135,6 +135,11 @@ class Description:
             "sent_at": {"type": "string", "format": "date-time"},
         }
         required = ["data", "sent_at"]
+        if route.streamed:
+            properties["incomplete"] = {
+                "type": "array", "items": {"type": "string"},
+                "description": "Tables of which this may not be all: not covered all the time, or a silent source's.",
+            }  # fmt: skip
         if route.paged:
             properties["page"] = {"$ref": "#/components/schemas/Page"}
             required.append("page")

@@ -7,10 +7,9 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from msr_stream import instants
 from msr_stream.replay import events_query, state_query
 from msr_stream.store.replay import Snapshot
-from web.cached import Cached
+from web.cached import Cached, about
 from web.middleware import limited, runtime
 from web.models import Json, Time
 from web.routes import CALLER, Requires, Route
@@ -66,7 +65,8 @@ async def state(request: web.Request) -> web.StreamResponse:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
-        async with Answer(request, await _headers(snapshot, at, cached), rendering) as answer:
+        headers, incomplete = await _headers(snapshot, at, cached)
+        async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return answer.response
 
@@ -77,7 +77,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     query = events_query(request.query, _lists(request))
     replay = runtime(request).replay
     replay.check_early(query.end)
-    standing = await runtime(request).standings.at(query.end)
+    standing = await runtime(request).standings.at(query.end, query.start)
     if standing is not None:
         standing.bounds.check_window(query.start, query.end)
     cached = Cached(request, standing, [query.start, query.end])
@@ -86,7 +86,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        async with Answer(request, await _headers(snapshot, query.end, cached, query.start), rendering) as answer:
+        headers, incomplete = await _headers(snapshot, query.end, cached, query.start)
+        async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
@@ -95,21 +96,26 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
 
-async def _headers(snapshot: Snapshot, at: int, cached: Cached, start: int | None = None) -> dict[str, str]:
-    headers = cached.headers | {"Vary": "Accept, Accept-Encoding"}
-    latest = snapshot.bounds.latest_answer
-    if latest is not None:
-        headers["X-Settled-Until"] = instants.render(latest)
-    if incomplete := await snapshot.incomplete(at, start):
-        headers["X-Incomplete"] = ",".join(incomplete)
-    elif not snapshot.bounds.shards:
-        headers["X-Incomplete"] = "*"
-    return headers
+async def _headers(
+    snapshot: Snapshot, at: int, cached: Cached, start: int | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """An answer's headers, and the tables of which it may not have all."""
+    incomplete = await snapshot.incomplete(at, start)
+    known = about(snapshot.bounds.latest_answer, incomplete)
+    return cached.headers | {"Vary": "Accept, Accept-Encoding"} | known, incomplete
 
 
 ROUTES = [
     Route(
-        "GET", "/replay/state", state, Requires.TENANT, "replay", query=StateParams, data=list[EventView], errors=(429,)
+        "GET",
+        "/replay/state",
+        state,
+        Requires.TENANT,
+        "replay",
+        query=StateParams,
+        data=list[EventView],
+        errors=(429,),
+        streamed=True,
     ),
     Route(
         "GET",
@@ -120,5 +126,6 @@ ROUTES = [
         query=EventsParams,
         data=list[EventView],
         errors=(429,),
+        streamed=True,
     ),
 ]

@@ -46,6 +46,7 @@ class Route:
         paged: whether `page` stands beside `data`.
         raw: the media type of an answer that is no `data` document.
         errors: statuses it answers beside those that every route of its kind may.
+        streamed: whether it is read from the history row by row: `incomplete` stands beside `data`.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Route:
     paged: bool = False
     raw: str | None = None
     errors: tuple[int, ...] = ()
+    streamed: bool = False
 
     @property
     def notices(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import zlib
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -51,19 +53,26 @@ def choose_encoding(accepted: str) -> str | None:
 
 
 class Answer:
-    """`{"data":[…],"message":…,"sent_at":…}`, row by row; used as a context around the reading.
+    """`{"data":[…],"incomplete":[…],"sent_at":…}`, row by row; used as a context around the reading.
 
     Attributes:
         response: aiohttp's.
         rows_begun: whether any row was written.
     """
 
-    def __init__(self, request: web.Request, headers: dict[str, str], rendering: Rendering | None = None) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        headers: dict[str, str],
+        incomplete: Sequence[str] = (),
+        rendering: Rendering | None = None,
+    ) -> None:
         self._request, self._rendering = request, rendering
         self.response = web.StreamResponse(headers=headers)
         self.response.content_type = "application/json"
         self.response.headers["X-Correlation-ID"] = request["correlation_id"]
         self.rows_begun = False
+        self._incomplete = json.dumps(list(incomplete), ensure_ascii=False)
         self._compressor = self._choose()
         self._gathered: list[bytes] = [b'{"data":[']
         self._size = 0
@@ -86,7 +95,9 @@ class Answer:
                 self._cutting.cancel()
 
     async def _end(self) -> None:
-        self._gathered.append(f'],"sent_at":"{instants.render(instants.now())}"}}'.encode())
+        self._gathered.append(
+            f'],"incomplete":{self._incomplete},"sent_at":"{instants.render(instants.now())}"}}'.encode()
+        )
         await self._send(last=True)
         await self.response.write_eof()
 

@@ -13,7 +13,7 @@ from msr_stream.recording.dedupe import Sifted
 from msr_stream.recording.event import Event
 from msr_stream.recording.fold import Folded
 from msr_stream.recording.progress import Progress, record_hash
-from msr_stream.records.change import DeadLetter
+from msr_stream.records.change import Command, DeadLetter
 
 #: (beginning of the minute, table, tenant, operation)
 ActivityKey = tuple[int, str, str | None, str]
@@ -28,6 +28,8 @@ class Batch:
         after: the progress it brings, but for the version, which the database gives.
         events: in order.
         dead_letters: each with its record.
+        commands: over whole tables, each with its time, lowered to now if it is far ahead.
+        epoch_position: position of the first event of a new capture epoch, if one begins.
         markers: source to newest marker.
         copies: records left out.
         live_delta: how many entities live more than before.
@@ -39,6 +41,8 @@ class Batch:
     after: Progress
     events: Sequence[Event] = ()
     dead_letters: Sequence[tuple[DeadLetter, Any]] = ()
+    commands: Sequence[tuple[Command, int]] = ()
+    epoch_position: int | None = None
     markers: dict[str, int] = field(default_factory=dict)
     copies: int = 0
     live_delta: int = 0
@@ -53,6 +57,7 @@ def assemble(
     records: Sequence[Any],
     next_offset: int,
     settle_at: int | None,
+    now: int,
 ) -> Batch:
     """Put together what one transaction writes.
 
@@ -63,6 +68,7 @@ def assemble(
         records: the records it was decoded from.
         next_offset: the first offset after it.
         settle_at: the instant up to which the shard is settled with it, if it is.
+        now: the worker's clock.
     """
     by_offset = {record.offset: record for record in records} if sifted.dead_letters else {}
     events = folded.events
@@ -71,6 +77,8 @@ def assemble(
         after=_advance(before, sifted, events, records, next_offset, settle_at),
         events=events,
         dead_letters=[(letter, by_offset[letter.offset]) for letter in sifted.dead_letters],
+        commands=[(command, _not_far_ahead(command.source_time, now)) for command in sifted.commands],
+        epoch_position=_epoch_position(before, sifted, events),
         markers=_newest(sifted),
         copies=sifted.copies + folded.copies,
         live_delta=folded.live_delta,
@@ -84,6 +92,18 @@ def count(events: Sequence[Event]) -> Counter[ActivityKey]:
     return Counter(
         (event.time - event.time % MINUTE, event.change.table_name, event.tenant, event.op) for event in events
     )
+
+
+def _not_far_ahead(time: int, now: int) -> int:
+    return time if time <= now + MINUTE else now
+
+
+def _epoch_position(before: Progress, sifted: Sifted, events: Sequence[Event]) -> int | None:
+    """Where a new capture epoch begins: with the event of its first change, or behind all if a command begins it."""
+    if sifted.epoch is None:
+        return None
+    behind = events[-1].position + 1 if events else before.last_position + 1
+    return next((event.position for event in events if event.change is sifted.epoch), behind)
 
 
 def _newest(sifted: Sifted) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import NamedTuple
 
-from msr_stream.records.change import Change, DeadLetter, Decoded, Identity, Marker
+from msr_stream.records.change import Change, Command, DeadLetter, Decoded, Identity, Marker
 from msr_stream.records.change import Sequence as CaptureSequence
 
 
@@ -33,23 +33,25 @@ class Sifted(NamedTuple):
     Attributes:
         changes: what is new, in order; of tombstones those that may be a delete of their own.
         dead_letters: those that are new.
+        commands: those that are new.
         markers: all of them.
         copies: how many records were left out.
         last_sequence: the shard's newest capture sequence after the run.
         newest_source_time: the newest source time recorded, after the run.
         unsequenced_lsn: the highest lsn recorded of records without a whole sequence, after the run.
-        epoch: the first change of a source that runs through old numbers again, if one does.
+        epoch: the first change or command of a source that runs through old numbers again, if one does.
         predecessor: for a tombstone that begins the next run.
     """
 
     changes: list[Change]
     dead_letters: list[DeadLetter]
+    commands: list[Command]
     markers: list[Marker]
     copies: int
     last_sequence: CaptureSequence | None
     newest_source_time: int | None
     unsequenced_lsn: int | None
-    epoch: Change | None
+    epoch: Change | Command | None
     predecessor: Predecessor
 
 
@@ -65,7 +67,7 @@ def candidates(
     """
     found: set[Identity] = set()
     for item in decoded:
-        if isinstance(item, Change):
+        if isinstance(item, Change | Command):
             if item.lsn is None:
                 continue
             if item.sequence is None:
@@ -73,7 +75,7 @@ def candidates(
             elif (last is None or item.sequence > last) and (unsequenced is None or item.lsn > unsequenced):
                 last = item.sequence
                 continue
-        if isinstance(item, Change | DeadLetter) and item.identity is not None:
+        if isinstance(item, Change | Command | DeadLetter) and item.identity is not None:
             found.add(item.identity)
     return found
 
@@ -105,11 +107,13 @@ def sift(
             sieve.change(item)
         elif isinstance(item, DeadLetter):
             sieve.dead_letter(item)
+        elif isinstance(item, Command):
+            sieve.command(item)
         elif item is not None:
             sieve.markers.append(item)
     return Sifted(
-        sieve.changes, sieve.dead_letters, sieve.markers, sieve.copies, sieve.last, sieve.newest, sieve.unsequenced,
-        sieve.epoch, sieve.predecessor,
+        sieve.changes, sieve.dead_letters, sieve.commands, sieve.markers, sieve.copies, sieve.last, sieve.newest,
+        sieve.unsequenced, sieve.epoch, sieve.predecessor,
     )  # fmt: skip
 
 
@@ -126,9 +130,10 @@ class _Sieve:
     ) -> None:
         self.changes: list[Change] = []
         self.dead_letters: list[DeadLetter] = []
+        self.commands: list[Command] = []
         self.markers: list[Marker] = []
         self.copies = 0
-        self.epoch: Change | None = None
+        self.epoch: Change | Command | None = None
         self.last, self.newest, self.predecessor = last, newest, predecessor
         self.unsequenced: int | None = None
         self._asked, self._recorded = asked, recorded
@@ -144,6 +149,14 @@ class _Sieve:
         else:
             self.changes.append(change)
             self.predecessor = Predecessor(deleted=change.entity_id if change.op == "d" else None)
+
+    def command(self, command: Command) -> None:
+        """Keep a command, unless it is a copy."""
+        if command.lsn is not None and not self._is_new(command):
+            self.copies += 1
+        else:
+            self.commands.append(command)
+        self.predecessor = Predecessor()
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a dead letter, unless it is a copy."""
@@ -163,7 +176,7 @@ class _Sieve:
             self.changes.append(change)
         self.predecessor = Predecessor()
 
-    def _is_new(self, change: Change) -> bool:
+    def _is_new(self, change: Change | Command) -> bool:
         sequence, identity = change.sequence, change.identity
         higher = sequence is not None and (self.last is None or sequence > self.last)
         if identity in self._seen or (identity in self._asked and identity in self._recorded):
@@ -180,5 +193,5 @@ class _Sieve:
             self._seen.add(identity)
         return True
 
-    def _is_later(self, change: Change) -> bool:
+    def _is_later(self, change: Change | Command) -> bool:
         return self.newest is None or change.source_time > self.newest

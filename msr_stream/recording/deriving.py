@@ -15,7 +15,7 @@ from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.fold import fold
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.survey import survey
-from msr_stream.records.change import Change, Decoded
+from msr_stream.records.change import Change, Command, Decoded
 from msr_stream.records.decode import Decoder
 from msr_stream.store.database import Database
 from msr_stream.store.history import History
@@ -43,7 +43,7 @@ class Deriver:
         history: History,
         decoder: Decoder,
         cache_limit: int,
-        on_tables: Callable[[Sequence[Change], Decoder], Awaitable[None]],
+        on_tables: Callable[[Sequence[Change | Command], Decoder], Awaitable[None]],
         clock: Callable[[], int],
     ) -> None:
         self.settle_target: tuple[int, int] | None = None
@@ -58,6 +58,10 @@ class Deriver:
         self._cache = EntityCache(self._cache_limit, complete=empty)
         self._predecessor = Predecessor()
         self.settle_target = None
+
+    def forget_entities(self) -> None:
+        """Entities were ended behind its back."""
+        self._cache = EntityCache(self._cache_limit, complete=False)
 
     def step_back(self) -> None:
         """The batch derived last was refused: what was learned from it does not hold."""
@@ -104,19 +108,21 @@ class Deriver:
         )  # fmt: skip
         self._predecessor, self._before = sifted.predecessor, self._predecessor
         self._say_epoch(sifted)
-        if sifted.changes:
-            await self._on_tables(sifted.changes, self._decoder)
+        if sifted.changes or sifted.commands:
+            await self._on_tables([*sifted.changes, *sifted.commands], self._decoder)
         surveyed = survey(sifted.changes, self._cache)
         await asyncio.sleep(0)
         recalled = await self._look_up(lambda: self._history.recall(shard_id, surveyed.needs)) if surveyed.needs else {}
-        folded = fold(sifted.changes, progress, surveyed, recalled, self._clock())
+        now = self._clock()
+        folded = fold(sifted.changes, progress, surveyed, recalled, now)
         await asyncio.sleep(0)
         if missing := missing_states(folded.events, recalled, surveyed):
             recalled |= await self._look_up(lambda: self._history.recall(shard_id, dict.fromkeys(missing, True)))
         complete_states(folded.events, recalled, old_states)
         for entity, known in folded.known.items():
             self._cache.put(entity, known)
-        batch = assemble(progress, sifted, folded, records, next_offset, self._settle_at(next_offset))
+        settle_at = None if sifted.commands else self._settle_at(next_offset)
+        batch = assemble(progress, sifted, folded, records, next_offset, settle_at, now)
         return batch, await _rows(batch)
 
     async def old_state(self, change: Change) -> OldState:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from msr_stream import logs
 from msr_stream.errors import MsrError, ShardMoved
+from msr_stream.recording.commands import Due
 from msr_stream.recording.feed import Feed
 from msr_stream.recording.progress import Progress, Shard
+from msr_stream.store.commands import Commands
 from msr_stream.store.database import Database
 from msr_stream.store.history import History
 
@@ -43,11 +45,13 @@ class Opened:
         progress: the database's.
         seek_to: the offset to read from; the record flushed last, where there is one, so that it can be verified.
         verified: whether the log is known to be the one that was recorded.
+        commands: what the shard has still to apply.
     """
 
     progress: Progress
     seek_to: int
     verified: bool
+    commands: list[Due] = field(default_factory=list)
 
 
 @dataclass
@@ -79,10 +83,16 @@ class Opener:
                 )
                 opened = await self._decide(shard, progress, begins[shard], ends[shard], ids.get(shard.topic))
                 if opened is not None:
+                    # Read after the progress: one that is stored meanwhile moves the version.
+                    opened.commands = await self.commands_due(progress)
                     return opened
             else:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
+
+    async def commands_due(self, progress: Progress) -> list[Due]:
+        """What the shard has still to apply."""
+        return await self.database.retry("commands", lambda: Commands(self.database).due(progress.shard_id))
 
     async def made_anew(self, shard: Shard, progress: Progress) -> None:
         """The topic was deleted and made again: its log begins again, the shard's positions go on."""

@@ -13,7 +13,7 @@ from msr_stream.recording.feed import Delivery, Feed
 from msr_stream.recording.opening import Opener
 from msr_stream.recording.progress import Shard
 from msr_stream.recording.shard import ShardRecorder
-from msr_stream.records.change import Change
+from msr_stream.records.change import Change, Command
 from msr_stream.records.decode import Decoder
 from msr_stream.settings import Settings
 from msr_stream.store.database import Database
@@ -114,7 +114,7 @@ class Recorder:
             log.error("recording failed", task=task.get_name(), exc_info=error)
             self._crashing = asyncio.ensure_future(self._on_crash(error))
 
-    async def _claim(self, changes: Sequence[Change], decoder: Decoder) -> None:
+    async def _claim(self, changes: Sequence[Change | Command], decoder: Decoder) -> None:
         """A table name belongs to one source.
 
         Raises:
@@ -122,7 +122,8 @@ class Recorder:
         """
         for table_name in {change.table_name for change in changes}:
             if table_name not in self._claimed:
-                claim = partial(self.history.claim_table, table_name, decoder.source, decoder.topic)
+                since = min(change.source_time for change in changes if change.table_name == table_name)
+                claim = partial(self.history.claim_table, table_name, decoder.source, decoder.topic, since)
                 self._claimed[table_name] = await self._database.retry("claim table", claim)
             owner = self._claimed[table_name]
             if owner != decoder.source:

@@ -23,7 +23,7 @@ from msr_stream.recording.fold import Folded, fold
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.survey import survey
-from msr_stream.records.change import Change, DeadLetter, Decoded
+from msr_stream.records.change import Change, Command, DeadLetter, Decoded
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.dead_letters import DeadLetters, Held
@@ -86,6 +86,8 @@ class Retry:
             await self._letters.keep(connection, letter_id, change)
             return Outcome(letter_id, "kept", change.reason)
         why: str | None = "it holds no change of an entity"
+        if isinstance(change, Command):
+            why = "a truncate is not recorded late: a snapshot of its table ends what is gone"
         if isinstance(change, Change):
             why = await self._letters.superseded_by(connection, held.progress.shard_id, change)
             if why is None:
@@ -100,7 +102,9 @@ class Retry:
         decoder = self._recorder.decoder(held.shard.topic, held.partitions)
         decoded = decoder.decode(held.record)
         if isinstance(decoded, Change):
-            owner = await self._history.claim_table(decoded.table_name, decoder.source, decoder.topic)
+            owner = await self._history.claim_table(
+                decoded.table_name, decoder.source, decoder.topic, decoded.source_time
+            )
             if owner != decoder.source:
                 reason = f"table {decoded.table_name} is recorded from source {owner}"
                 return DeadLetter(held.record.offset, "TABLE_OF_ANOTHER_SOURCE", reason, decoded.identity)

@@ -59,6 +59,7 @@ class Settler:
             shard: instant
             for shard, recorder in owned.items()
             if _is_behind(recorder.progress, instant := self._instant(recorder.progress, markers, asked_at))
+            or recorder.commands.due
         }
         if not instants_wanted:
             return
@@ -75,7 +76,7 @@ class Settler:
                 recorder.doubt("the log may not be the one that was recorded")
             elif recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
-            else:
+            elif not recorder.commands.due:
                 recorder.deriver.settle_target = (ends[shard], instant)
         await self._settle(ready)
 
@@ -100,6 +101,8 @@ class Settler:
                 recorder = self._recorder.shards.get(shard)
                 if recorder is not None and recorder.idle and recorder.progress is not None:
                     await stack.enter_async_context(recorder.lock)
+                    if recorder.commands.due and not await recorder.apply_until(instant):
+                        continue
                     locked[recorder.progress.shard_id] = recorder, instant
             if not locked:
                 return

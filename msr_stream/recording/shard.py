@@ -10,14 +10,14 @@ import msgspec
 
 from msr_stream import faults, logs
 from msr_stream.errors import ShardMoved, TopicStopped
+from msr_stream.recording.applying import Applier
 from msr_stream.recording.deriving import Deriver
 from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.flushing import Flusher
 from msr_stream.recording.opening import Opened, Opener, Reopen, is_another
 from msr_stream.recording.progress import Progress, Run, Shard
-from msr_stream.recording.survey import first_waiting
-from msr_stream.records.change import Change, Decoded
+from msr_stream.records.change import Command, Decoded
 
 log = logs.get(__name__)
 
@@ -31,6 +31,7 @@ class ShardRecorder:
         shard: which one.
         deriver: derives its batches.
         progress: its progress as last read or written; `None` until it is open.
+        commands: over whole tables, that it has still to apply.
         lock: held while a run is being recorded, and by whoever settles an idle shard.
     """
 
@@ -50,6 +51,7 @@ class ShardRecorder:
         self._next_fetch = 0
         self._flushing: asyncio.Task[Progress] | None = None
         self._delivered: Delivery | None = None
+        self.commands = Applier(shard, opener.database, deriver)
 
     def take(self, delivery: Delivery) -> None:
         """Queue a run; one of an earlier session is refused: it will be read again."""
@@ -70,6 +72,19 @@ class ShardRecorder:
         """Take note that the idle shard's settled instant was raised."""
         assert self.progress is not None
         self.progress = msgspec.structs.replace(self.progress, version=version, settled_until=settled_until)
+
+    async def apply_until(self, instant: int) -> bool:
+        """Apply the commands up to an instant, held and idle; whether nothing is left that holds settled time back.
+
+        Everything that was committed at the source up to the instant is recorded.
+        """
+        assert self.progress is not None
+        try:
+            self.progress = await self.commands.apply_until(self.progress, instant)
+        except ShardMoved:
+            self.doubt("somebody else has written the shard")
+            return False
+        return True
 
     async def run(self) -> None:
         """Record until cancelled; the shard is opened again whenever its progress is no longer certain."""
@@ -110,7 +125,7 @@ class ShardRecorder:
         self.deriver.begin(empty=opened.progress.last_position == 0)
         self._next_fetch = opened.seek_to
         self._session = await self._opener.feed.seek(self.shard, opened.seek_to)
-        self.progress = opened.progress
+        self.progress, self.commands.due = opened.progress, opened.commands
         await self._on_letters(opened.progress.shard_id)
 
     async def _record_runs(self) -> None:
@@ -188,12 +203,18 @@ class ShardRecorder:
         """Record a run: what comes before a change that must wait in a transaction of its own."""
         assert self.progress is not None
         old_states: dict[OldKey, OldState] = {}
-        while (waiting := _first_waiting(decoded, old_states)) is not None:
-            index, change = waiting
+        self.progress = await self.commands.apply_past(self.progress, decoded)
+        while (cut := self.commands.cut(decoded, old_states)) is not None:
+            index, change = cut
             if index:
-                await self._begin_flush(decoded[:index], records[:index], change.offset, old_states)
+                await self._begin_flush(decoded[:index], records[:index], records[index - 1].offset + 1, old_states)
                 await self._end_flush()
+                if decoded[index - 1].__class__ is Command:
+                    self.commands.due = await self._opener.commands_due(self.progress)
                 decoded, records = decoded[index:], records[index:]
+            self.progress = await self.commands.apply_past(self.progress, decoded)
+            if change is None:
+                continue
             old_states[change.table_name, change.old_entity or "", change.offset] = await self.deriver.old_state(change)
         if delivery.run.next_offset > self.progress.next_offset:
             await self._begin_flush(decoded, records, delivery.run.next_offset, old_states)
@@ -212,10 +233,3 @@ class ShardRecorder:
         batch, rows = await self.deriver.derive(self.progress, decoded, records, next_offset, old_states)
         self._flushing = asyncio.ensure_future(self._flusher.flush(batch, rows, decoded, records, old_states))
         await asyncio.sleep(0)
-
-
-def _first_waiting(decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldState]) -> tuple[int, Change] | None:
-    """The first change that must wait for its old entity, and its index among all records."""
-    changes = [(index, item) for index, item in enumerate(decoded) if item.__class__ is Change]
-    found = first_waiting([change for _, change in changes], old_states)
-    return None if found is None else changes[found]

@@ -56,6 +56,33 @@ class Change(msgspec.Struct, gc=False):
         return self.lsn, self.txid, self.table_name, self.entity_id
 
 
+class Command(msgspec.Struct, gc=False):
+    """Something that concerns a whole table: it was truncated.
+
+    Attributes:
+        offset: the record's offset in its shard's topic partition.
+        table_name: as a change's.
+        source_time: instant of the commit at the source.
+        sequence: the capture's own order; `None` where the record has none, or begins with null.
+        lsn: log sequence number.
+        txid: its transaction.
+        commit_lsn: first half of the sequence.
+    """
+
+    offset: int
+    table_name: str
+    source_time: int
+    sequence: Sequence | None = None
+    lsn: int | None = None
+    txid: int | None = None
+    commit_lsn: int | None = None
+
+    @property
+    def identity(self) -> Identity | None:
+        """What makes this record the same record when it comes again: that of no entity."""
+        return None if self.lsn is None else (self.lsn, self.txid, self.table_name, "")
+
+
 class Marker(msgspec.Struct, gc=False):
     """A message the capture wrote into the source's log.
 
@@ -85,4 +112,4 @@ class DeadLetter(msgspec.Struct, gc=False):
 
 
 #: What a record decodes to; `None` is a record that is no entity's and no marker.
-Decoded = Change | Marker | DeadLetter | None
+Decoded = Change | Command | Marker | DeadLetter | None

@@ -16,7 +16,7 @@ import msgspec
 from msr_stream.errors import RecordError
 from msr_stream.instants import FIRST, LAST
 from msr_stream.records import shapes
-from msr_stream.records.change import Change, DeadLetter, Decoded, Marker
+from msr_stream.records.change import Change, Command, DeadLetter, Decoded, Marker
 from msr_stream.records.envelope import Envelope, Message, Record, Source
 from msr_stream.records.keys import entity_id, no_key
 from msr_stream.records.state import clean, has_placeholder, tenant_of
@@ -93,9 +93,10 @@ class Decoder:
             return _marker(source, envelope.message)
         table_name = self.table_name(source.name, source.schema, source.table)
         if op == "t":
-            error = RecordError("TRUNCATE", f"{table_name} was truncated, and truncates are not recorded yet")
-            error.identity = (source.lsn, source.txId, table_name, "") if source.lsn is not None else None
-            raise error
+            command = Command(record.offset, table_name, _time(source.ts_us, source.ts_ms))
+            command.lsn, command.txid = source.lsn, source.txId
+            _set_sequence(command, source.sequence)
+            return command
         if op not in ("c", "r", "u", "d"):
             raise RecordError("UNKNOWN_OPERATION", f"operation {op!r} is none of c, r, u, d, t, m")
         change = Change(
@@ -183,7 +184,7 @@ class Decoder:
         return Change(record.offset, "d", name, entity_id(record.key), None, moment, tombstone=True)
 
 
-def with_identity(error: RecordError, change: Change) -> RecordError:
+def with_identity(error: RecordError, change: Change | Command) -> RecordError:
     """The same error, knowing what the record is: a dead letter sent twice is kept once."""
     error.identity = change.identity
     return error
@@ -225,7 +226,7 @@ def _time(micros: int | None, millis: int | None) -> int:
     return instant
 
 
-def _set_sequence(change: Change, text: str | None) -> None:
+def _set_sequence(change: Change | Command, text: str | None) -> None:
     """Read `["<lsn of the last commit before>","<lsn>"]`; the first may be null."""
     if text is None:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,13 @@ async def slot_state(connection: Any, slot: str) -> SlotState:
     """
     states = await slot_states(connection, slot)
     return states[0] if states else SlotState(slot, active=False, wal_status="missing", lag_bytes=None)
+
+
+def worst(states: Sequence[SlotState]) -> str:
+    """The state that says most about a source's slots: one that is lost, none at all, or whatever they are."""
+    found = {state.wal_status for state in states}
+    order = ("lost", "unreserved", "extended", "reserved")
+    return next((state for state in order if state in found), "missing" if not found else min(found))
 
 
 async def slot_states(connection: Any, slot: str | None = None) -> list[SlotState]:

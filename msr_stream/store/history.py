@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msr_stream import faults
@@ -14,7 +14,7 @@ from msr_stream.recording.cache import Entity
 from msr_stream.recording.event import OldState, Recalled
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.records.change import Change, Identity
-from msr_stream.store import queries, rows
+from msr_stream.store import commands, queries, rows
 from msr_stream.store.database import Connection, Database
 from msr_stream.store.letters import Letter, headers_from, letter_columns
 
@@ -110,10 +110,10 @@ class History:
             )
         return passed
 
-    async def claim_table(self, table_name: str, source: str, topic: str) -> str:
-        """The source that a table name belongs to: this one, unless another came first."""
+    async def claim_table(self, table_name: str, source: str, topic: str, since: int) -> str:
+        """The source that a table name belongs to: this one, unless another came first; it is covered since then."""
         async with self._database.recording() as connection:
-            owner: str = await connection.fetchval(_sql["claim_table"], table_name, source, topic)
+            owner: str = await connection.fetchval(_sql["claim_table"], table_name, source, topic, since)
         return owner
 
     async def restart(self, progress: Progress, flushed_offset: int, reason: str | None) -> None:
@@ -157,7 +157,10 @@ class History:
                 await self._ensure_partitions(connection, batch)
                 faults.reach("before-lock")
                 async with connection.transaction():
+                    # A command is stored while nobody settles: S must not be past it before it is seen.
+                    settled = await commands.hold(connection) if batch.commands else None
                     await self.write(connection, batch, built)
+                    await commands.add(connection, batch, settled)
                     faults.reach("after-copy")
         except ShardMoved:
             if batch.events:
@@ -213,13 +216,17 @@ class History:
     async def _write(connection: Connection, batch: Batch, built: Sequence[bytes]) -> None:
         shard_id = batch.after.shard_id
         if batch.events:
-            await connection.copy_to_table("cdc_event", source=_copy_data(built), columns=rows.COLUMNS, format="binary")
+            await connection.copy_to_table(
+                "cdc_event", source=rows.copy_data(built), columns=rows.COLUMNS, format="binary"
+            )
             keys = list(batch.activity)
             await connection.execute(
                 _sql["add_activity"], shard_id, *map(list, zip(*keys, strict=True)), list(batch.activity.values())
             )
         if batch.dead_letters:
             await connection.execute(_sql["add_dead_letters"], shard_id, *letter_columns(batch.dead_letters))
+        if batch.epoch_position is not None:
+            await commands.begin_epoch(connection, batch)
         for source, instant in batch.markers.items():
             await connection.execute(_sql["add_marker"], source, instant)
 
@@ -238,10 +245,3 @@ def progress_of(row: Mapping[str, Any]) -> Progress:
     values = {name: row[name] for name in _PROGRESS}
     commit_lsn = row["last_commit_lsn"]
     return Progress(**values, last_sequence=(commit_lsn, row["last_lsn"]) if commit_lsn is not None else None)
-
-
-async def _copy_data(built: Sequence[bytes]) -> AsyncIterator[bytes]:
-    yield rows.HEADER
-    for chunk in built:
-        yield chunk
-    yield rows.TRAILER

@@ -16,7 +16,7 @@ from msr_stream.settings import Settings
 from msr_stream.store import planning, queries
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.reader import read_as
-from msr_stream.store.standing import bounds_of
+from msr_stream.store.standing import bounds_of, missing
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
@@ -60,10 +60,10 @@ class Snapshot:
         return latest if moment is None else moment
 
     async def incomplete(self, at: int, start: int | None = None) -> list[str]:
-        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it."""
-        found = {row["table_name"] for row in await self._connection.fetch(_sql["incomplete"], at)}
-        begin = at if start is None else start
-        return sorted(found | {row["table_name"] for row in await self._connection.fetch(_sql["cut_short"], begin)})
+        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it; `*`: any."""
+        if not self.bounds.shards:
+            return ["*"]
+        return (await missing(self._connection, at, at if start is None else start)).names
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard."""

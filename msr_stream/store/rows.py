@@ -6,7 +6,7 @@ the texts as the bytes they already are. Format: PostgreSQL documentation, COPY,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from struct import Struct
 
@@ -57,6 +57,14 @@ def encode(events: Sequence[Event], shard_id: int) -> bytes:
             add(event.state)
         add(NULL if event.unavailable is None else _text_array(event.unavailable))
     return b"".join(parts)
+
+
+async def copy_data(built: Sequence[bytes]) -> AsyncIterator[bytes]:
+    """A whole COPY of rows that were built before."""
+    yield HEADER
+    for chunk in built:
+        yield chunk
+    yield TRAILER
 
 
 def _numbers(*values: int | None) -> bytes:

@@ -39,8 +39,3 @@ class Settled:
         async with self._database.recording() as connection:
             found = await connection.fetch(_sql["topics_gone"], list(topics))
         return sorted({row["topic"] for row in found})
-
-    async def slot_seen(self, source: str, state: str) -> None:
-        """Keep what a look at a source's replication slot has shown."""
-        async with self._database.recording() as connection:
-            await connection.execute(_sql["slots_seen"], source, state)

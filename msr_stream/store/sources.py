@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from msr_stream import instants
 from msr_stream.errors import NotFound
-from msr_stream.store import queries
+from msr_stream.store import commands, queries
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import Connection, Database
 
@@ -70,7 +70,9 @@ class Sources:
                 return Ended(found["retired_at"], 0)
             at = max(self._clock(), *(bound + 1 for shard in shards for bound in _bounds(shard)))
             await connection.execute("SELECT ensure_partition('cdc_event', $1)", at)
-            entities = sum([await _end(connection, shard, table, at) for shard in shards if shard["holds_table"]])
+            holding = [shard for shard in shards if shard["holds_table"]]
+            await commands.drop(connection, table, [shard["shard_id"] for shard in holding])
+            entities = sum([await _end(connection, shard, table, at) for shard in holding])
             await connection.execute(_sql["retire_table"], table, at)
             await connection.fetch(_sql["retire_shards"], [shard["shard_id"] for shard in shards], at)
             after = {"retired_at": instants.render(at), "entities": entities}
@@ -89,9 +91,6 @@ def _bounds(shard: Any) -> list[int]:
 
 async def _end(connection: Connection, shard: Any, table: str, at: int) -> int:
     """Delete what lives of a table in a shard that is held; returns how many entities that were."""
-    ended: int = await connection.fetchval(
-        _sql["end_entities"], shard["shard_id"], table, shard["last_position"], at, timeout=600
-    )
-    if ended:
-        await connection.execute(_sql["move_shard"], shard["shard_id"], ended, at)
+    ended = await commands.end_entities(connection, shard, table, at)
+    await commands.move(connection, shard["shard_id"], ended, at)
     return ended

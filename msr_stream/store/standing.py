@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from msr_stream import instants
 from msr_stream.instants import DAY, FIRST
 from msr_stream.replay import Bounds
 from msr_stream.store import queries
-from msr_stream.store.database import Database
+from msr_stream.store.database import Connection, Database
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
+
+
+class Missing(NamedTuple):
+    """Tables of which an answer may not have all.
+
+    Attributes:
+        pending: more of them may still come.
+        uncovered: what is missing of them stays missing.
+    """
+
+    pending: frozenset[str]
+    uncovered: frozenset[str]
+
+    @property
+    def names(self) -> list[str]:
+        """All of them."""
+        return sorted(self.pending | self.uncovered)
 
 
 @dataclass(frozen=True)
@@ -22,12 +40,12 @@ class Standing:
     Attributes:
         epoch: of the history: raised before anything is taken out of it.
         bounds: between what a replay may move.
-        incomplete: tables of which this history may not have all that happened up to the instant.
+        missing: tables of which an answer may not have all.
     """
 
     epoch: int
     bounds: Bounds
-    incomplete: tuple[str, ...]
+    missing: Missing
 
 
 class Standings:
@@ -36,8 +54,15 @@ class Standings:
     def __init__(self, database: Database, clock: Callable[[], int] = instants.now) -> None:
         self._database, self._clock = database, clock
 
-    async def at(self, moment: int | None) -> Standing | None:
-        """Where the history stands for an instant (`None`: the settled one); `None` if it is not settled.
+    async def at(self, moment: int | None, start: int | None = None) -> Standing | None:
+        """Where the history stands for an instant, or for a window that ends with it.
+
+        Args:
+            moment: `None`: the settled instant.
+            start: the window's beginning.
+
+        Returns:
+            `None` if the instant is not settled, or nothing is recorded.
 
         Raises:
             Unavailable: the database is away or busy.
@@ -49,11 +74,18 @@ class Standings:
             latest = bounds.latest_answer
             if latest is None or not bounds.shards or (moment is not None and moment > latest):
                 return None
-            found = await connection.fetch(_sql["incomplete"], latest if moment is None else moment)
-        return Standing(row["epoch"], bounds, tuple(one["table_name"] for one in found))
+            at = latest if moment is None else moment
+            return Standing(row["epoch"], bounds, await missing(connection, at, at if start is None else start))
 
 
-def bounds_of(row: dict[str, int], settled: dict[str, int], now: int) -> Bounds:
+async def missing(connection: Connection, at: int, start: int) -> Missing:
+    """Tables of which an answer may not have all, from one instant to another (the same for a state)."""
+    pending = await connection.fetch(_sql["pending"], at)
+    uncovered = await connection.fetch(_sql["uncovered"], start, at)
+    return Missing(frozenset(row["table_name"] for row in pending), frozenset(row["table_name"] for row in uncovered))
+
+
+def bounds_of(row: Mapping[str, Any], settled: Mapping[str, Any], now: int) -> Bounds:
     """Between what a replay may move, from the rows of `bounds` and `settled`."""
     longest = row["max_playback_range"] * DAY
     earliest = max(now - longest, row["earliest_valid"], row["retained_from"] or FIRST)

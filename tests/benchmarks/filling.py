@@ -103,9 +103,9 @@ async def fill(database: Database, size: Size, pace: Pace) -> Filled:
     """Make a history in an empty schema; keyframes are built as they fall due."""
     history = History(database)
     await history.register(TOPIC, "bench", size.shards)
-    await history.claim_table(TABLE, "bench", TOPIC)
     end = now() - 10 * SECOND
     start = end - size.days * DAY
+    await history.claim_table(TABLE, "bench", TOPIC, start)
     async with database.recording() as connection:
         numbers = [row["shard_id"] for row in await connection.fetch("SELECT shard_id FROM shard ORDER BY 1")]
         for parent in ("cdc_event", "keyframe"):

@@ -35,6 +35,9 @@ CREATE TRIGGER log_shard AFTER INSERT OR UPDATE ON shard FOR EACH ROW EXECUTE FU
 _EMPTY = "; ".join(
     f"DELETE FROM {table}"
     for table in (
+        "table_command_due",
+        "table_command",
+        "snapshot_notice",
         "cdc_event",
         "keyframe",
         "keyframe_head",

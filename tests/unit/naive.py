@@ -59,8 +59,15 @@ def _reading(line: Mapping[str, Any]) -> dict[str, Any]:
     value = value.get("payload", value)
     if value.get("op") == "m":
         return _message(value)
-    if value.get("op") == "t" or line["key"] is None:
-        return {"kind": "dead letter", "code": "TRUNCATE" if value.get("op") == "t" else "NO_KEY"}
+    if value.get("op") == "t":
+        source, (commit, lsn) = value["source"], json.loads(value["source"]["sequence"])
+        return {
+            "kind": "command", "table": f"{source['schema']}.{source['table']}", "time": source["ts_us"],
+            "lsn": source["lsn"], "txid": source["txId"], "commit_lsn": int(commit),
+            "sequence": [int(commit), int(lsn)],
+        }  # fmt: skip
+    if line["key"] is None:
+        return {"kind": "dead letter", "code": "NO_KEY"}
     return {"kind": "change", **(_flat(value) if "__op" in value else _enveloped(value)), **_of_both(line)}
 
 

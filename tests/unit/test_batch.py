@@ -20,10 +20,10 @@ BEFORE = Progress(
 
 
 def _assembled(events: list[Event] | None = None, **given: Any) -> Batch:
-    sifted = Sifted([], [], [], 0, (2, 2), NOON, None, None, Predecessor())._replace(**given.pop("sifted", {}))
+    sifted = Sifted([], [], [], [], 0, (2, 2), NOON, None, None, Predecessor())._replace(**given.pop("sifted", {}))
     folded = Folded(events or [], {}, 0, 0)._replace(**given.pop("folded", {}))
     records = given.pop("records", [record("a", offset=10), record("b", offset=12, timestamp=7)])
-    return assemble(BEFORE, sifted, folded, records, given.pop("next_offset", 15), given.pop("settle_at", None))
+    return assemble(BEFORE, sifted, folded, records, given.pop("next_offset", 15), given.pop("settle_at", None), NOON)
 
 
 def _event(position: int, time: int, **more: Any) -> Event:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from msr_stream.discovery import cdc_topics
-from msr_stream.records.change import Change, DeadLetter, Decoded, Marker
+from msr_stream.records.change import Change, Command, DeadLetter, Decoded, Marker
 from msr_stream.records.decode import Decoder
 from msr_stream.settings import Settings
 from tests.unit import naive
@@ -42,6 +42,12 @@ def _as_row(at: str, decoded: Decoded) -> dict[str, Any]:
         says |= {"kind": "marker", "source": decoded.source, "time": decoded.instant}
     elif isinstance(decoded, DeadLetter):
         says |= {"kind": "dead letter", "code": decoded.code}
+    elif isinstance(decoded, Command):
+        says |= {
+            "kind": "command", "table": decoded.table_name, "time": decoded.source_time, "lsn": decoded.lsn,
+            "txid": decoded.txid, "commit_lsn": decoded.commit_lsn,
+            "sequence": list(decoded.sequence) if decoded.sequence else None,
+        }  # fmt: skip
     else:
         says |= {
             "kind": "change", "op": decoded.op, "table": decoded.table_name, "entity": decoded.entity_id,
@@ -138,11 +144,11 @@ def test_a_bare_deletes_row_is_kept_as_it_was_sent_and_not_called_incomplete() -
     assert json.loads(change.state)["callsign"] == ""
 
 
-def test_a_truncate_is_named() -> None:
+def test_a_truncate_is_a_command_over_its_table_and_known_when_it_comes_again() -> None:
     decoded = _decoded("envelope")["aoh.cpos.assignment/2/0"]
-    assert isinstance(decoded, DeadLetter)
-    assert decoded.code == "TRUNCATE"
-    assert "cpos.assignment" in decoded.reason
+    assert isinstance(decoded, Command)
+    assert decoded.sequence == (26729728, 26759232)
+    assert decoded.identity == (26759232, 760, "cpos.assignment", "")
 
 
 @pytest.mark.parametrize("capture", ["envelope", "flattened", "snapshot_iso"])

@@ -40,7 +40,7 @@ UPDATE shard SET
     last_commit_lsn = $11, last_lsn = $12, events = events + $13, copies = copies + $14,
     dead_letters = dead_letters + $15, live_entities = greatest(0, live_entities + $16),
     events_since_keyframe = events_since_keyframe + $13, unsequenced_lsn = $17, topic_id = $18,
-    live = live OR coalesce($10 >= settled_instant(), false)
+    live = live OR (held_until IS NULL AND coalesce($10 >= settled_instant(), false))
 WHERE shard_id = $1 AND version = $2 AND (retired_at IS NULL OR $13 = 0)
 RETURNING version
 
@@ -51,7 +51,7 @@ SELECT retired_at IS NOT NULL FROM shard WHERE shard_id = $1
 -- name: revive_shards
 -- The shards of a retired topic that gets events again live on, from the settled instant like new ones.
 WITH revived AS (
-    UPDATE shard SET version = version + 1, retired_at = NULL, live = true,
+    UPDATE shard SET version = version + 1, retired_at = NULL, held_until = NULL, live = true,
         settled_until = greatest(settled_until, settled_instant())
     WHERE topic = (SELECT topic FROM shard WHERE shard_id = $1) AND retired_at IS NOT NULL
     RETURNING shard_id, settled_until)
@@ -87,9 +87,10 @@ INSERT INTO source AS s (source, marker_at, heard_at) VALUES ($1, $2, now())
 ON CONFLICT (source) DO UPDATE SET marker_at = greatest(s.marker_at, excluded.marker_at), heard_at = now()
 
 -- name: claim_table
--- A table name belongs to the source that brought it first.
-INSERT INTO source_table AS t (table_name, source, topic) VALUES ($1, $2, $3)
-ON CONFLICT (table_name) DO UPDATE SET source = t.source RETURNING source
+-- A table name belongs to the source that brought it first; before its first record it was not captured.
+INSERT INTO source_table AS t (table_name, source, topic, covered_from) VALUES ($1, $2, $3, least($4, now()))
+ON CONFLICT (table_name) DO UPDATE SET covered_from = CASE WHEN t.source = excluded.source
+    THEN least(t.covered_from, excluded.covered_from) ELSE t.covered_from END RETURNING source
 
 -- name: restart_progress
 -- A log made anew, or with a hole: progress goes on after the given offset, positions and times go on.
@@ -98,11 +99,16 @@ UPDATE shard SET version = version + 1, flushed_offset = $3, record_offset = NUL
 WHERE shard_id = $1 AND version = $2 RETURNING version
 
 -- name: end_coverage
--- The shard is not complete any more from its newest event on; a new interval begins with the next record.
+-- The shard is not complete any more beyond what is recorded and settled; the next complete snapshot begins a new interval, or,
+-- where the source does not tell of snapshots, the next record.
 WITH ended AS (
-    UPDATE coverage SET covered_until = coalesce((SELECT last_effective FROM shard WHERE shard_id = $1), now()), reason = $2
+    UPDATE coverage SET reason = $2,
+        covered_until = coalesce((SELECT greatest(last_effective, settled_until) FROM shard WHERE shard_id = $1), now())
     WHERE shard_id = $1 AND covered_until IS NULL RETURNING shard_id)
-INSERT INTO coverage (shard_id, covered_from) SELECT DISTINCT shard_id, now() FROM ended
+INSERT INTO coverage (shard_id, covered_from)
+SELECT DISTINCT shard_id, CASE WHEN EXISTS (SELECT FROM snapshot_notice n JOIN shard s USING (source) WHERE s.shard_id = $1)
+    THEN 'infinity' ELSE now() END
+FROM ended
 
 -- name: recall
 -- The last recorded event of each entity, its state only where it is wanted: it is after the newest keyframe, or in it,
@@ -132,7 +138,7 @@ CROSS JOIN LATERAL (
     LIMIT 1) e
 
 -- name: recorded_identities
--- Which of these records are in the shard already, as an event or as a dead letter.
+-- Which of these records are in the shard already, as an event, as a dead letter or as a command.
 SELECT k.i FROM unnest($2::int[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS k (i, lsn, txid, table_name, entity_id)
 WHERE EXISTS (
     SELECT FROM cdc_event e WHERE e.shard_id = $1 AND e.table_name = k.table_name AND e.entity_id = k.entity_id
@@ -140,6 +146,9 @@ WHERE EXISTS (
    OR EXISTS (
     SELECT FROM dead_letter d WHERE d.shard_id = $1 AND d.source_lsn = k.lsn
         AND d.source_txid IS NOT DISTINCT FROM k.txid AND d.table_name = k.table_name AND d.entity_id = k.entity_id)
+   OR k.entity_id = '' AND EXISTS (
+    SELECT FROM table_command c WHERE c.shard_id = $1 AND c.source_lsn = k.lsn
+        AND c.source_txid IS NOT DISTINCT FROM k.txid AND c.table_name = k.table_name)
 
 -- name: old_entity
 -- The delete by which an entity left its old key, wherever in the topic it was recorded.

@@ -32,17 +32,19 @@ ORDER BY s.shard_id
 -- Shards that have events after an instant, in order.
 SELECT shard_id FROM shard WHERE last_effective > $1 ORDER BY shard_id
 
--- name: incomplete
--- Tables of shards that do not live, are not retired and are not settled up to the instant: what is answered of them
--- may not be all.
+-- name: pending
+-- Tables of which more may still come: of shards that do not live, are not retired and are not settled up to the instant.
 SELECT DISTINCT coalesce(t.table_name, substring(s.topic FROM '[^.]+\.[^.]+$'), s.topic) AS table_name
 FROM shard s LEFT JOIN source_table t ON t.topic = s.topic
 WHERE s.retired_at IS NULL AND (NOT s.live OR s.stopped IS NOT NULL) AND (s.settled_until IS NULL OR s.settled_until < $1)
-ORDER BY 1
 
--- name: cut_short
--- Tables that retention has left nothing of at an instant, while others are kept longer.
-SELECT table_name FROM source_table WHERE retained_from > $1
+-- name: uncovered
+-- Tables that were not recorded completely from one instant to another, or of which retention has left less than that.
+SELECT t.table_name FROM source_table t
+WHERE t.covered_from > $1 OR t.retained_from > $1 OR EXISTS (
+    SELECT FROM shard s WHERE s.topic = t.topic AND NOT EXISTS (
+        SELECT FROM coverage c WHERE c.shard_id = s.shard_id AND coalesce(c.covered_from, '-infinity') <= $1
+            AND (coalesce(c.covered_until, 'infinity') >= $2 OR c.reason = 'retired')))
 
 -- name: state
 -- One shard's state at an instant: its keyframe's rows without a later event, then the last of the later events of each

@@ -11,7 +11,7 @@ SELECT settled_instant() AS settled_until, (SELECT count(*) FROM shard) AS shard
 -- name: settle
 -- Raise the settled instant of idle shards; a shard that has caught up with the others lives again.
 UPDATE shard s SET settled_until = greatest(s.settled_until, x.instant), version = s.version + 1,
-    live = s.live OR x.instant >= coalesce(settled_instant(), '-infinity')
+    live = s.live OR s.held_until IS NULL AND x.instant >= coalesce(settled_instant(), '-infinity')
 FROM unnest($1::int[], $2::bigint[], $3::timestamptz[]) AS x (shard_id, version, instant)
 WHERE s.shard_id = x.shard_id AND s.version = x.version
 RETURNING s.shard_id, s.version, s.settled_until
@@ -21,11 +21,6 @@ RETURNING s.shard_id, s.version, s.settled_until
 UPDATE shard s SET live = false FROM source o
 WHERE o.source = s.source AND s.live AND o.marker_at IS NOT NULL AND o.heard_at < now() - make_interval(secs => $1)
 RETURNING s.source, s.topic, s.partition
-
--- name: slots_seen
--- What a look at a source's replication slot has shown.
-INSERT INTO source AS s (source, slot_state, slot_checked_at) VALUES ($1, $2, now())
-ON CONFLICT (source) DO UPDATE SET slot_state = excluded.slot_state, slot_checked_at = excluded.slot_checked_at
 
 -- name: topics_gone
 -- Shards whose topic the broker does not have do not hold the others back.

@@ -1,0 +1,27 @@
+"""What the capture tells of its snapshots, kept once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust import StreamT
+from mode import CrashingSupervisor
+
+from msr_stream.app import app
+
+notifications = app.topic(
+    app.msr.notification_topic,
+    key_serializer="raw",
+    value_serializer="raw",
+    partitions=1,
+    internal=True,
+)
+
+
+@app.agent(notifications, name="notifications", supervisor_strategy=CrashingSupervisor)
+async def snapshot_notifications(stream: StreamT[Any]) -> None:
+    """Keep what the capture tells of its snapshots: acknowledged once it is in the database."""
+    events: Any = stream
+    async for event in events.noack().events():
+        await app.runtime.notified(event.value)
+        event.ack()

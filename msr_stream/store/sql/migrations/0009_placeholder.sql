@@ -1,2 +1,0 @@
--- Nothing: its number is another migration's.
-SELECT 1;

@@ -1,0 +1,50 @@
+-- Snapshots as the capture tells of them, and what a complete one shows.
+
+-- name: add_notice
+-- Keep a notification; one that comes again is kept already.
+INSERT INTO snapshot_notice (notice_id, source, kind, table_name, rows_scanned, told_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (notice_id) DO NOTHING
+
+-- name: open_snapshots
+-- Completed snapshots of which nothing was made yet, in order, with the notification of their beginning.
+SELECT c.notice_number, c.source, c.created_at,
+       coalesce(s.notice_number, 0) AS started_number, coalesce(s.told_at, c.told_at) AS started_at
+FROM snapshot_notice c LEFT JOIN LATERAL (
+    SELECT notice_number, told_at FROM snapshot_notice s
+    WHERE s.source = c.source AND s.kind = 'STARTED' AND s.notice_number < c.notice_number
+    ORDER BY notice_number DESC LIMIT 1) s ON true
+WHERE c.kind = 'COMPLETED' AND c.outcome IS NULL ORDER BY c.notice_number
+
+-- name: snapshot_tables
+-- The recorded tables that a snapshot has read whole, and whether all their shards are settled up to its end.
+SELECT n.table_name, t.topic, n.rows_scanned, array_agg(s.shard_id) AS shards,
+       coalesce(bool_and(s.settled_until >= $4), false) AS recorded
+FROM snapshot_notice n JOIN source_table t ON t.table_name = n.table_name AND t.source = n.source
+JOIN shard s ON s.topic = t.topic AND s.retired_at IS NULL AND s.stopped IS NULL
+WHERE n.source = $1 AND n.kind = 'TABLE_SCAN_COMPLETED' AND n.notice_number > $2 AND n.notice_number < $3
+    AND n.rows_scanned IS NOT NULL
+GROUP BY n.table_name, t.topic, n.rows_scanned
+
+-- name: snapshot_time
+-- The time that the rows of a snapshot bear, which is the source's clock: one of which all rows of the table are recorded.
+SELECT read_at FROM (
+    SELECT coalesce(source_timestamp, event_timestamp) AS read_at, entity_id, event_timestamp FROM cdc_event
+    WHERE shard_id = ANY ($1::int[]) AND table_name = $2 AND event_timestamp >= $4::timestamptz - interval '1 hour'
+        AND source_lsn IS NULL AND op <> 'd') e
+WHERE read_at BETWEEN $4::timestamptz - interval '1 hour' AND $5::timestamptz + interval '1 minute'
+    AND event_timestamp >= read_at
+GROUP BY read_at HAVING count(DISTINCT entity_id) = $3
+ORDER BY abs(extract(epoch FROM read_at - $4::timestamptz)) LIMIT 1
+
+-- name: has_earlier
+-- Whether anything of a table was recorded before an instant.
+SELECT EXISTS (SELECT FROM cdc_event WHERE shard_id = ANY ($1::int[]) AND table_name = $2 AND event_timestamp < $3)
+
+-- name: close_snapshot
+-- Say what was made of a completed snapshot; no row: somebody else has.
+UPDATE snapshot_notice SET outcome = $2 WHERE notice_number = $1 AND outcome IS NULL RETURNING notice_number
+
+-- name: cover
+-- A complete snapshot begins the coverage of shards that have waited for one.
+UPDATE coverage c SET covered_from = $2 WHERE shard_id = ANY ($1::int[]) AND covered_from = 'infinity' AND covered_until IS NULL
+    AND NOT EXISTS (SELECT FROM coverage e WHERE e.shard_id = c.shard_id AND e.covered_until > $2)
