@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from msr_local.waiting import wait_until
 
@@ -73,6 +73,19 @@ class Broker:
         wait_until(
             lambda: asyncio.run(self._create(topic, partitions, settings)), 30, f"{topic} is made anew", every=0.2
         )
+
+    def trim(self, topic: str) -> None:
+        """Delete every record that a topic has, as retention does."""
+
+        async def work() -> None:
+            async with AIOKafkaConsumer(bootstrap_servers=self.address) as consumer:
+                ends = await consumer.end_offsets(await _shards(consumer, topic))
+            async with Admin(self.address) as admin:
+                await admin.client.delete_records(
+                    {shard: RecordsToDelete(before_offset=end) for shard, end in ends.items()}
+                )
+
+        asyncio.run(work())
 
     def members(self, group: str) -> int:
         """How many workers share a group's partitions; 0 while they are being shared out."""

@@ -104,7 +104,8 @@ class Verifier:
                 answer = api.state(at)
                 assert answer.status == 200, answer
                 assert answer.settled_until >= at
-                assert "x-incomplete" not in answer.headers, answer.headers
+                named = set(answer.headers.get("x-incomplete", "").split(","))  # those of other tests come later
+                assert not named & {event["table_name"] for event in answer.rows}, answer.headers
                 source.execute(_sql["load"], [at, tenant, answer.body.decode()])
         source.execute("ANALYZE proof.replayed")
         for table in TABLES:

@@ -6,14 +6,18 @@ INSERT INTO snapshot_notice (notice_id, source, kind, table_name, rows_scanned, 
 ON CONFLICT (notice_id) DO NOTHING
 
 -- name: open_snapshots
--- Completed snapshots of which nothing was made yet, in order, with the notification of their beginning.
+-- Completed snapshots of which nothing was made yet, in order, with the notification of their beginning; only once
+-- the source's live shards are settled up to their end: a table may have its first record on the way.
 SELECT c.notice_number, c.source, c.created_at,
        coalesce(s.notice_number, 0) AS started_number, coalesce(s.told_at, c.told_at) AS started_at
 FROM snapshot_notice c LEFT JOIN LATERAL (
     SELECT notice_number, told_at FROM snapshot_notice s
     WHERE s.source = c.source AND s.kind = 'STARTED' AND s.notice_number < c.notice_number
     ORDER BY notice_number DESC LIMIT 1) s ON true
-WHERE c.kind = 'COMPLETED' AND c.outcome IS NULL ORDER BY c.notice_number
+WHERE c.kind = 'COMPLETED' AND c.outcome IS NULL AND NOT EXISTS (
+    SELECT FROM shard s WHERE s.source = c.source AND s.live AND s.stopped IS NULL AND s.retired_at IS NULL
+        AND (s.settled_until IS NULL OR s.settled_until < c.created_at))
+ORDER BY c.notice_number
 
 -- name: snapshot_tables
 -- The recorded tables that a snapshot has read whole, and whether all their shards are settled up to its end.
