@@ -147,6 +147,8 @@ class Database:
                     "search_path": f'"{s.database_schema}"',
                     "application_name": f"msr {purpose} {s.worker}",
                     "lock_timeout": "30s",
+                    "idle_in_transaction_session_timeout": "60s",
+                    "tcp_keepalives_idle": "10",
                     "jit": "off",
                 },
             )

@@ -14,6 +14,7 @@ from msr_stream.store import queries
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import Connection, Database
 from msr_stream.store.replay import EPOCH_LOCK
+from msr_stream.store.sources import hold_lightly
 
 _sql = queries.load("retention")
 #: What is partitioned by time.
@@ -101,7 +102,8 @@ class Retention:
             Unavailable: the database is away, or a keyframe is being built for too long.
         """
         async with self._database.serving() as connection, connection.transaction():
-            await connection.execute("SET LOCAL lock_timeout TO '60s'; SET LOCAL statement_timeout TO '10min'")
+            await hold_lightly(connection, self._database)
+            await connection.execute("SET LOCAL lock_timeout TO '60s'")
             # No keyframe is built meanwhile: one that was begun before would bring it back.
             await hold_builds(connection, await every_shard(connection))
             rows = await connection.fetchval(_sql["erase_rows"], table, entity_id, timeout=600)
