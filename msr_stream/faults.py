@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from msr_stream.errors import SettingsError
 
-POINTS = ("before-lock", "after-copy", "after-commit", "after-ack", "before-keyframe-head")
+POINTS = ("before-lock", "after-copy", "after-commit", "after-ack")
 _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from msr_stream import faults, logs
+from msr_stream import logs
 from msr_stream.errors import MsrError, Unavailable
 from msr_stream.instants import FIRST, LAST
 from msr_stream.store import queries
@@ -163,7 +163,6 @@ class Keyframes:
             timeout=_LONGEST,
         )  # fmt: skip
         rows = int(filled.split()[-1])
-        faults.reach("before-keyframe-head")
         await connection.execute(_sql["add_head"], keyframe_id, shard_id, target.position, target.at, rows)
         correction = 0
         if end["last_position"] - target.position <= _COUNTED:

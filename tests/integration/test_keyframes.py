@@ -7,16 +7,21 @@ import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from msr_local.tokens import Tokens
 
 from msr_stream.errors import MsrError
 from msr_stream.identity import Caller
 from msr_stream.instants import DAY, SECOND, now
 from msr_stream.recording.progress import Shard
+from msr_stream.runtime import Runtime
 from msr_stream.settings import Settings
 from msr_stream.store import planning
 from msr_stream.store.audit import Actor
@@ -271,6 +276,42 @@ async def test_the_recorder_finds_last_events_in_keyframes(settings: Settings) -
                 found = await history.recall(shard_id, dict.fromkeys(entities, False))
                 assert found.items() <= without.items()
                 assert all(without[entity].op == "d" for entity in without.keys() - found.keys())
+
+
+@pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+async def test_keyframes_on_demand_are_a_system_administrators(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP, through the real routes: one of every shard that has changed, and nobody else may."""
+    tokens = Tokens(tmp_path)
+    people = tokens.ensure()
+    given = settings.model_copy(update={"iams_keycloak_url": tokens.issuer, "iams_jwks_file": tokens.jwks_file})
+    for name in ("database_host", "database_name", "database_user", "iams_keycloak_url", "iams_jwks_file"):
+        monkeypatch.setenv(name.upper(), str(getattr(given, name)))
+    monkeypatch.setenv("KAFKA_BROKERS", given.kafka_brokers[0])
+    from web import admin  # noqa: PLC0415 - the application is built by this import, from the environment
+    from web.server import serve  # noqa: PLC0415
+
+    async with _recorded(settings) as (w, _):
+        runtime = Runtime(given, w.feed, _never, _never, _never)
+        await runtime.prepare()
+        application = web.Application()
+        serve(application, admin.ROUTES, given, lambda: runtime)
+        async with TestClient(TestServer(application)) as client:
+
+            async def build(who: str) -> tuple[int, Any]:
+                answer = await client.post("/admin/keyframes", headers={"Authorization": f"Bearer {people[who]}"})
+                return answer.status, (await answer.json()).get("data")
+
+            assert (await build("alice"))[0] == (await build("admin"))[0] == 403
+            assert await build("root") == (200, {"keyframes": 2})
+            assert await build("root") == (200, {"keyframes": 0})
+        await runtime.database.close()
+        assert len(await _heads(w)) == 2
+
+
+async def _never(*_: object) -> Any:
+    raise AssertionError("nothing of that is asked for")
 
 
 async def test_a_keyframe_of_every_shard_is_noted(settings: Settings) -> None:
