@@ -30,6 +30,7 @@ from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.dead_letters import DeadLetters
+from msr_stream.store.dialect import Dialect
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
 from msr_stream.store.sessions import Sessions
@@ -84,13 +85,14 @@ class Runtime:
         )
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
+        self._dialect = Dialect()
         if settings.fault_point:
             faults.arm(faults.Fault.parse(settings.fault_point))
 
     async def prepare(self) -> None:
         """Open the database and bring its schema up to date, however long it is away."""
         await self.database.open()
-        await self.database.retry("migrate", lambda: migrate(self.settings))
+        self._dialect = await self.database.retry("migrate", lambda: migrate(self.settings))
         self.prepared.set()
 
     async def keep_up(
@@ -108,6 +110,7 @@ class Runtime:
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
                 every(2.0, "measuring the lag", self._measure, self.stopping),
+                every(60.0, "compressing old history", self._compress, self.stopping),
             )
         finally:
             await discovery.close()
@@ -116,6 +119,10 @@ class Runtime:
         if self.settings.cleanup_service_enabled:
             for session_id in await self.sessions.end_unseen():
                 log.info("session not seen for too long", session=str(session_id))
+
+    async def _compress(self) -> None:
+        if self.settings.cleanup_service_enabled:
+            await self._dialect.compress(self.settings)
 
     async def _look(self) -> None:
         if self.discovery is not None:
