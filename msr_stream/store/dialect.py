@@ -69,7 +69,9 @@ class Timescale(Dialect):
         try:
             if not await connection.fetchval(_sql["begin_compressing"]):
                 return done
-            days = await connection.fetchval(_sql["compression_age"]) or Configuration().columnstore_compression_age_days
+            days = (
+                await connection.fetchval(_sql["compression_age"]) or Configuration().columnstore_compression_age_days
+            )
             while (chunk := await self._compress_next(connection, timedelta(days=days))) is not None:
                 done.append(chunk)
                 log.info("history compressed", chunk=chunk, older_than_days=days)
@@ -119,7 +121,7 @@ async def _has_timescale(connection: Connection) -> bool:
 
 def _unusable(version: str, loaded: bool, license_name: str | None) -> str | None:
     """Why an extension cannot be used, if it cannot."""
-    if tuple(int(part) for part in version.split("-")[0].split(".")[:2]) < OLDEST:
+    if tuple(int(part) for part in version.partition("-")[0].split(".")[:2]) < OLDEST:
         return f"version {version} is older than {OLDEST[0]}.{OLDEST[1]}"
     if not loaded:
         return "the server does not load it (shared_preload_libraries)"

@@ -1,4 +1,4 @@
-"""TimescaleDB, for tests: the real extension in a PostgreSQL that runs as WebAssembly in Node (`timescale/server.mjs`)."""
+"""TimescaleDB, for tests: the real extension, run as WebAssembly in Node by `timescale/server.mjs`."""
 
 import fcntl
 import shutil

@@ -81,6 +81,7 @@ async function reset() {
 function serve(socket) {
   let received = Buffer.alloc(0);
   let started = false;
+  let startup;
   let batch = [];
   let leave;
   let work = turn;
@@ -94,7 +95,10 @@ function serve(socket) {
   };
 
   const answer = async (messages) => {
-    const reply = await db.execProtocolRaw(Buffer.concat(messages));
+    const sent = Buffer.concat(messages);
+    const reply = await db.execProtocolRaw(sent);
+    // As pools do: here it takes away what the client asked for when it came, elsewhere it brings that back.
+    if (sent.includes("RESET ALL")) await becomeClient(startup);
     if (!socket.destroyed) socket.write(reply);
   };
 
@@ -112,7 +116,8 @@ function serve(socket) {
     } else {
       started = true;
       then(async () => {
-        await becomeClient(parameters(packet));
+        startup = parameters(packet);
+        await becomeClient(startup);
         socket.write(await welcome());
       });
     }
