@@ -35,6 +35,7 @@ from msr_stream.store.configuration import Configurations
 from msr_stream.store.coverage import Coverage
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.dead_letters import DeadLetters
+from msr_stream.store.dialect import Dialect
 from msr_stream.store.keyframes import Keyframes, Pace
 from msr_stream.store.migrations import migrate
 from msr_stream.store.notices import Notices
@@ -101,13 +102,14 @@ class Runtime:
         self.retainer = Retainer(settings, self.retention, Retaining(settings, self.database, self.keyframes))
         self.discovery: Discovery | None = None
         self._slots: dict[str, str] = {}
+        self._dialect = Dialect()
         if settings.fault_point:
             faults.arm(faults.Fault.parse(settings.fault_point))
 
     async def prepare(self) -> None:
         """Open the database and bring its schema up to date, however long it is away."""
         await self.database.open()
-        await self.database.retry("migrate", lambda: migrate(self.settings))
+        self._dialect = await self.database.retry("migrate", lambda: migrate(self.settings))
         self.prepared.set()
 
     async def keep_up(
@@ -129,6 +131,7 @@ class Runtime:
                 every(5.0, "looking whether retention is due", self.retainer.tick, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
                 every(2.0, "measuring the lag", self._measure, self.stopping),
+                every(60.0, "compressing old history", self._compress, self.stopping),
             )
         finally:
             await discovery.close()
@@ -155,6 +158,10 @@ class Runtime:
         if self.settings.cleanup_service_enabled:
             for session_id in await self.sessions.end_unseen():
                 log.info("session not seen for too long", session=str(session_id))
+
+    async def _compress(self) -> None:
+        if self.settings.cleanup_service_enabled:
+            await self._dialect.compress(self.settings)
 
     async def _look(self) -> None:
         if self.discovery is not None:

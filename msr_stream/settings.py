@@ -9,7 +9,7 @@ import re
 from functools import cache
 from pathlib import Path
 from socket import gethostname
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,6 +68,9 @@ class Settings(BaseSettings):
     database_max_conns: int = Field(10, ge=4, le=1000, description="connections of one worker, at most")
     database_max_idle_conns: int = Field(10, ge=0, le=1000, description="accepted; idle connections are closed by age")
     database_max_conn_lifetime: Seconds = Field(600.0, description="a connection is made anew after this (10m)")
+    chunk_interval: Annotated[Seconds, Field(ge=3600)] = Field(
+        86400.0, description="how much time a chunk holds from now on (1d); TimescaleDB alone"
+    )
     replay_concurrency: int = Field(4, ge=1, le=100, description="answers read from the database at a time")
     replay_patience: Seconds = Field(10.0, description="longest an answer waits for its turn; then 503")
     redis_url: SecretStr = Field(SecretStr(""), description="redis://...: keeps answers for all workers; empty: memory")

@@ -15,6 +15,7 @@ from msr_stream import logs
 from msr_stream.errors import MigrationError
 from msr_stream.settings import Settings
 from msr_stream.store.database import connect_arguments
+from msr_stream.store.dialect import Dialect, pick
 from msr_stream.store.reader import ensure_reader, let_read
 
 log = logs.get(__name__)
@@ -39,8 +40,8 @@ def migrations(dialect: str) -> list[Migration]:
     return sorted(found)
 
 
-async def migrate(settings: Settings) -> None:
-    """Bring the schema up to date, and let the reading role read what it may.
+async def migrate(settings: Settings) -> Dialect:
+    """Bring the schema up to date, and let the reading role read what it may; returns the schema's dialect.
 
     Raises:
         MigrationError: the server is too old, the schema is newer than this code, a file failed, or the reading
@@ -48,14 +49,15 @@ async def migrate(settings: Settings) -> None:
     """
     connection = await asyncpg.connect(**connect_arguments(settings))
     try:
-        await _migrate(connection, settings.database_schema, settings.database_reader_role)
+        return await _migrate(connection, settings)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"the history database could not be prepared: {error}") from error
     finally:
         await connection.close()
 
 
-async def _migrate(connection: asyncpg.Connection, schema: str, reader: str) -> None:
+async def _migrate(connection: asyncpg.Connection, settings: Settings) -> Dialect:
+    schema, reader = settings.database_schema, settings.database_reader_role
     if connection.get_server_version().major < 15:
         raise MigrationError(f"PostgreSQL {connection.get_server_version().major} is too old: 15 or newer is needed")
     async with connection.transaction():
@@ -65,7 +67,8 @@ async def _migrate(connection: asyncpg.Connection, schema: str, reader: str) -> 
         await connection.execute(f'SET LOCAL search_path TO "{schema}"')
         await connection.execute(_MODULE_INFO)
         version = int(await connection.fetchval("SELECT value FROM module_info WHERE key = 'schema_version'"))
-        todo = migrations("postgres")
+        dialect = await pick(connection, version)
+        todo = migrations(dialect.name)
         if version > todo[-1].number:
             raise MigrationError(
                 f"schema {schema} is at version {version}, this program knows up to {todo[-1].number}: "
@@ -79,6 +82,8 @@ async def _migrate(connection: asyncpg.Connection, schema: str, reader: str) -> 
                 )
                 log.info("schema migrated", schema=schema, number=migration.number, name=migration.name)
         await let_read(connection, reader)
+        await dialect.set_up(connection, settings)
+    return dialect
 
 
 _MODULE_INFO = """
