@@ -20,6 +20,7 @@ from msr_stream.recording.progress import Shard
 from msr_stream.replay import EventsQuery, StateQuery
 from msr_stream.retainer import Retainer
 from msr_stream.settings import Settings
+from msr_stream.store import queries
 from msr_stream.store.audit import Actor
 from msr_stream.store.keyframes import Keyframes
 from msr_stream.store.replay import EPOCH_LOCK
@@ -391,6 +392,20 @@ async def test_a_table_retired_after_a_run_ends_also_what_only_a_keyframe_knows(
         assert ended.entities == 3
         found = await w.fetch("SELECT entity_id, op, tenant_id FROM cdc_event WHERE table_name = 's.quiet' ORDER BY 1")
         assert [tuple(row) for row in found] == [("q0", "d", "t1"), ("q1", "d", "t2"), ("q2", "d", None)]
+
+
+async def test_a_dead_letter_older_than_what_is_kept_is_not_recorded_behind_it(settings: Settings) -> None:
+    """Whether its entity was changed or deleted afterwards, nobody knows any more."""
+    ask = queries.load("dead_letters")["superseded_by"]
+    async with filled(settings) as w:
+
+        async def why(moment: int) -> list[str]:
+            return [row["why"] for row in await w.fetch(ask, 3, "s.quiet", "unknown", 1, 1, 1, moment)]
+
+        assert await why(cutoff() - 1) == []
+        await retaining(w).run()
+        assert await why(cutoff() - 1) == ["it is older than the history that is kept"]
+        assert await why(cutoff()) == []
 
 
 async def test_old_dead_letters_and_sessions_go_with_the_history_but_not_before_ninety_days(settings: Settings) -> None:

@@ -36,7 +36,8 @@ SELECT state, code, reason, outcome, record_offset, record_timestamp, record_key
 FROM dead_letter WHERE dead_letter_id = $1
 
 -- name: superseded_by
--- Why a change comes too late, if it does: it is recorded, its entity has a later event, or its table has ended since.
+-- Why a change comes too late, if it does: it is recorded, its entity has a later event, its table has ended since, or it
+-- is older than what is kept, so that nobody knows what came after it.
 -- Later is what has a higher capture sequence; where one of them has none, what has a later source time.
 SELECT CASE WHEN bool_or(same) THEN 'it is recorded already, at position ' || max(position) FILTER (WHERE same)
             ELSE 'its entity has a later event, at position ' || max(position) END AS why
@@ -50,6 +51,9 @@ WHERE same OR later
 HAVING count(*) > 0
 UNION ALL
 SELECT 'its table was retired later' FROM source_table WHERE table_name = $2 AND retired_at >= $7
+UNION ALL
+SELECT 'it is older than the history that is kept' FROM history_epoch h
+WHERE greatest(h.retained_from, (SELECT t.retained_from FROM source_table t WHERE t.table_name = $2)) > $7
 LIMIT 1
 
 -- name: keep

@@ -17,7 +17,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION history_before IS 'The partitions wholly before an instant; rows as the planner estimates them, counted where it does not';
 
-CREATE FUNCTION drop_history_before(wanted_parent text, at timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION drop_history_before(wanted_parent text, at timestamptz) RETURNS integer LANGUAGE plpgsql
+SET lock_timeout TO '2s' AS $$
 DECLARE
     part text;
     dropped integer := 0;
