@@ -94,7 +94,8 @@ class Database:
             await pool
 
     async def close(self) -> None:
-        """Close the pools; a connection still busy after a while is cut."""
+        """Close the pools; a connection still busy after a while is cut, one that builds a keyframe at once."""
+        self._building.terminate()
         for pool in self._pools:
             try:
                 await asyncio.wait_for(pool.close(), 5)

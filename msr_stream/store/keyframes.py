@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import asyncpg
+
 from msr_stream import logs
 from msr_stream.errors import MsrError, Unavailable
 from msr_stream.instants import FIRST, LAST
@@ -93,13 +95,19 @@ class Keyframes:
         return len(built)
 
     async def keep_up(self, shard_ids: Iterable[int], pace: Pace) -> int:
-        """Build what is due of these shards; returns how many keyframes were built."""
+        """Build what is due of these shards; returns how many keyframes were built.
+
+        A shard that the database refuses one holds up no other: it is tried again at the next call.
+        """
         async with self._database.building() as connection:
             due = await connection.fetch(_sql["due"], list(shard_ids), pace.floor, pace.factor)
         built = 0
         for row in due:
-            while await self._build(row["shard_id"], None, pace) is not None:
-                built += 1
+            try:
+                while await self._build(row["shard_id"], None, pace) is not None:
+                    built += 1
+            except asyncpg.PostgresError as error:
+                log.warning("keyframe not built, trying again", shard_id=row["shard_id"], error=repr(error))
         return built
 
     async def _build(self, shard_id: int, at: int | None, pace: Pace | None) -> int | None:
