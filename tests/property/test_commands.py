@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 from msr_local.postgres import Postgres
@@ -308,7 +308,7 @@ def base(postgres: Postgres, runner: asyncio.Runner, tmp_path_factory: pytest.Te
 
 @pytest.mark.timeout(0)
 @given(history=_histories)
-@profile(chosen, suppress_health_check=list(HealthCheck), phases=[Phase.generate], report_multiple_bugs=False)
+@profile(chosen, suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
 def test_commands_end_what_was_before_them(base: Base, runner: asyncio.Runner, history: Any) -> None:
     steps, workers, lengths = history
     runner.run(_check(base, steps, workers, lengths))
