@@ -11,11 +11,11 @@ from msr_stream.errors import BadRequest
 from msr_stream.instants import LAST
 from web import answers, reading
 from web.middleware import runtime
-from web.models import Moment, Request, Time
+from web.models import Moment, Time
 from web.routes import Requires, Route
 
 
-class CoverageParams(Request):
+class CoverageParams(BaseModel):
     """Which window."""
 
     start: Moment = Field(description="RFC 3339 with offset")

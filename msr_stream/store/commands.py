@@ -26,6 +26,11 @@ async def hold(connection: Connection) -> int | None:
     return settled
 
 
+async def will_write(connection: Connection) -> None:
+    """Say that shards will be written, before the first one is held: nobody who stores a command is met half-way."""
+    await connection.execute(_sql["will_write"])
+
+
 async def add(connection: Connection, batch: Batch, settled: int | None) -> None:
     """Store the commands of a batch whose shard was written.
 
@@ -100,6 +105,7 @@ class Commands:
         """
         shard_id = progress.shard_id
         async with self._database.recording() as connection, connection.transaction():
+            await will_write(connection)
             shard = await connection.fetchrow(_sql["hold_shard"], shard_id, progress.version)
             if shard is None or await connection.fetchval(_sql["take_command"], shard_id, command.command_id) is None:
                 raise ShardMoved

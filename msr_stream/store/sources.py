@@ -83,6 +83,7 @@ class Sources:
 async def hold_lightly(connection: Connection, database: Database) -> None:
     """Let this transaction hold shards for as long as it works, and lose them soon if this worker is paused."""
     await connection.execute(_sql["bound_change"], f"{int(database.lock_wait * 2000)}ms")
+    await commands.will_write(connection)
 
 
 def _bounds(shard: Any) -> list[int]:

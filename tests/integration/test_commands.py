@@ -256,13 +256,21 @@ async def test_s_waits_for_every_live_shard_and_never_goes_back(settings: Settin
         put(w, B, 2)
         await w.flushed()
         await settle(w)
-        await w.recorder.revoke([B])
+        await w.recorder.revoke([A])
         truncate(w)
+        before = now()
+        for _ in range(5):  # B, alone, is settled beyond the truncate
+            await asyncio.sleep(0.05)
+            await w.settler.tick()
+        assert (await w.fetch("SELECT settled_until AS s FROM shard WHERE partition = 1"))[0]["s"] > before
+        await w.recorder.revoke([B])
+        w.recorder.assign([A])
         await w.flushed()
         [command] = await w.fetch("SELECT * FROM table_command")
         for _ in range(5):
             await w.settler.tick()
             await asyncio.sleep(0.05)
+        assert (await w.fetch("SELECT settled_until AS s FROM shard WHERE partition = 0"))[0]["s"] > before
         seen = [(await w.fetch("SELECT settled_instant() AS s"))[0]["s"]]
         assert seen[0] < command["command_timestamp"]
         await w.fetch("UPDATE shard SET live = false WHERE partition = 1")

@@ -24,6 +24,10 @@ FROM command c WHERE s.topic = c.topic AND s.retired_at IS NULL
 -- A new capture epoch begins at a position: log sequence numbers before it are of another log.
 UPDATE shard SET epoch_position = $2 WHERE shard_id = $1
 
+-- name: will_write
+-- Taken before a shard is held: who stores a command has the table first and the rows then, and must not be met half-way.
+LOCK TABLE shard IN ROW EXCLUSIVE MODE
+
 -- name: due_commands
 -- What a shard has still to apply, in order.
 SELECT c.command_id, c.kind, c.table_name, c.shard_id IS NOT DISTINCT FROM $1 AS carried, c.source_timestamp,
