@@ -100,7 +100,11 @@ async def _fill(settings: Settings) -> None:
     """Five days of two tenants' entities and a shared one: each is updated on each day, one is deleted at the end."""
     noon = now() // DAY * DAY - DAY // 2
     async with _connected(settings) as c:
-        await c.execute("INSERT INTO shard (topic, partition, source, settled_until) VALUES ('d.s.t', 0, 'd', now())")
+        await c.execute(
+            """INSERT INTO shard (topic, partition, source, settled_until, last_position, last_effective)
+            VALUES ('d.s.t', 0, 'd', now(), $1, to_timestamp($2::float8 / 1e6))""",
+            5 * len(DAYS), noon,
+        )  # fmt: skip
         position = 0
         for day in DAYS:
             at = noon - day * DAY
