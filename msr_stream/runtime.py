@@ -47,6 +47,7 @@ from msr_stream.store.settled import Settled
 from msr_stream.store.sources import Sources
 from msr_stream.store.standing import Standings
 from msr_stream.store.timelines import Timelines
+from msr_stream.tide import Tide
 
 log = logs.get(__name__)
 
@@ -79,6 +80,7 @@ class Runtime:
         self.keyframes = Keyframes(self.database)
         self.replay = Replay(settings, self.database)
         self.standings = Standings(self.database)
+        self.tide = Tide(self.settled.instant)
         self.segments = Segments(shelf(settings), settings.segment_largest_mb << 20)
         self.replays = PerUser(settings.replays_per_user)
         self.audit = Audit(self.database)

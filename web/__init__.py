@@ -1,15 +1,16 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import admin, coverage, dead_letters, docs, probes, replay, retention, sessions, sources
+from web import admin, coverage, dead_letters, docs, live, probes, replay, retention, sessions, sources
 from web.server import install
 
-__all__ = ["admin", "coverage", "dead_letters", "docs", "probes", "replay", "retention", "sessions", "sources"]
+__all__ = ["admin", "coverage", "dead_letters", "docs", "live", "probes", "replay", "retention", "sessions", "sources"]
 
 install(
     app,
     [
         *replay.ROUTES,
+        *live.ROUTES,
         *coverage.ROUTES,
         *sessions.ROUTES,
         *admin.ROUTES,

@@ -15,13 +15,13 @@ from aiohttp import web
 from msr_stream import instants
 from msr_stream.segments import Rendering, key_of
 from msr_stream.store.standing import Standing
+from web.forms import media_type_of
 from web.middleware import runtime
 from web.routes import CALLER
 from web.streaming import choose_encoding
 
 #: Parameters that say who asks or when, not for what.
 _NOT_CONTENT = {"session_id", "timestamp", "start", "end"}
-_MEDIA = "application/json"
 #: Longer lists of tables are only in the body; clients and proxies take no longer header.
 _LONGEST_HEADER = 4000
 
@@ -43,7 +43,7 @@ class Cached:
             asked = sorted((name, value) for name, value in request.query.items() if name not in _NOT_CONTENT)
             tenant = request[CALLER].tenant
             names = standing.missing.names
-            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, names, _media(request))
+            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, names, media_type_of(request))
             self._etag = f'W/"{content.rsplit(":", 1)[1]}"'
             self._key = key_of(content, self._encoding)
 
@@ -66,7 +66,7 @@ class Cached:
             return None
         if self._encoding is not None:
             headers["Content-Encoding"] = self._encoding
-        return web.Response(body=body, content_type=_media(self._request), headers=headers)
+        return web.Response(body=body, content_type=media_type_of(self._request), headers=headers)
 
     def rendering(self) -> AbstractAsyncContextManager[Rendering | None]:
         """Around the rendering of an answer that `serve` did not have; yields what takes its pieces, if it is kept."""
@@ -87,11 +87,6 @@ def about(settled: int | None, incomplete: Sequence[str]) -> dict[str, str]:
         named = quote(",".join(incomplete), safe=",.*_- ")
         headers["X-Incomplete"] = named if len(named) <= _LONGEST_HEADER else "*"
     return headers
-
-
-def _media(request: web.Request) -> str:
-    """The media type that the client gets."""
-    return "application/x-ndjson" if "application/x-ndjson" in request.headers.get("Accept", "") else _MEDIA
 
 
 def _tags(header: str) -> set[str]:

@@ -50,8 +50,12 @@ class EventStream:
 
     async def send(self, event: str, data: object, event_id: str | None = None) -> None:
         """One event; its data is JSON on one line."""
+        await self.send_raw(event, orjson.dumps(data), event_id)
+
+    async def send_raw(self, event: str, data: bytes, event_id: str | None = None) -> None:
+        """One event whose data is text on one line already."""
         head = f"id: {event_id}\n" if event_id is not None else ""
-        await self.response.write(f"{head}event: {event}\ndata: ".encode() + orjson.dumps(data) + b"\n\n")
+        await self.response.write(f"{head}event: {event}\ndata: ".encode() + data + b"\n\n")
 
     async def items(self, queue: asyncio.Queue[T]) -> AsyncIterator[T]:
         """What comes out of a queue, until the stream is to end."""

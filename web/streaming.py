@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import zlib
 from collections.abc import Sequence
 from types import TracebackType
@@ -12,8 +11,9 @@ from typing import Any, Protocol
 import zstandard
 from aiohttp import web
 
-from msr_stream import instants, logs
+from msr_stream import logs
 from msr_stream.segments import Rendering
+from web.forms import form_of
 from web.middleware import runtime
 
 log = logs.get(__name__)
@@ -53,11 +53,10 @@ def choose_encoding(accepted: str) -> str | None:
 
 
 class Answer:
-    """`{"data":[…],"incomplete":[…],"sent_at":…}`, row by row; used as a context around the reading.
+    """Rows in the form that the client accepts, as they come; used as a context around the reading.
 
     Attributes:
         response: aiohttp's.
-        rows_begun: whether any row was written.
     """
 
     def __init__(
@@ -69,12 +68,11 @@ class Answer:
     ) -> None:
         self._request, self._rendering = request, rendering
         self.response = web.StreamResponse(headers=headers)
-        self.response.content_type = "application/json"
+        self._form, self._incomplete = form_of(request), incomplete
+        self.response.content_type = self._form.media_type
         self.response.headers["X-Correlation-ID"] = request["correlation_id"]
-        self.rows_begun = False
-        self._incomplete = json.dumps(list(incomplete), ensure_ascii=False)
         self._compressor = self._choose()
-        self._gathered: list[bytes] = [b'{"data":[']
+        self._gathered: list[bytes] = [self._form.beginning]
         self._size = 0
         self._cutting: asyncio.Task[None] | None = None
 
@@ -95,18 +93,13 @@ class Answer:
                 self._cutting.cancel()
 
     async def _end(self) -> None:
-        self._gathered.append(
-            f'],"incomplete":{self._incomplete},"sent_at":"{instants.render(instants.now())}"}}'.encode()
-        )
+        self._gathered.append(self._form.end(self._incomplete))
         await self._send(last=True)
         await self.response.write_eof()
 
     async def write(self, lines: bytes) -> None:
-        """Take some rows, each after a comma: the first one's is left out."""
-        if not self.rows_begun:
-            self.rows_begun = True
-            lines = lines[1:]
-        self._gathered.append(lines)
+        """Take some rows, each after a comma."""
+        self._gathered.append(self._form.rows(lines))
         self._size += len(lines)
         if self._size >= _PIECE or not self.response.prepared:
             await self._send()

@@ -28,6 +28,12 @@ class Settled:
             found = await connection.fetch(_sql["settle"], *(list(column) for column in zip(*shards, strict=True)))
         return [(row["shard_id"], row["version"], row["settled_until"]) for row in found]
 
+    async def instant(self) -> int | None:
+        """S, the settled instant; `None`: nothing is settled yet."""
+        async with self._database.serving() as connection:
+            settled: int | None = (await connection.fetchrow(_sql["settled"]))["settled_until"]
+        return settled
+
     async def silence(self, seconds: float) -> list[tuple[str, str, int]]:
         """Shards (source, topic, partition) whose source has sent nothing for so long, found only now."""
         async with self._database.recording() as connection:

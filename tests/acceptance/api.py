@@ -67,11 +67,11 @@ class Api:
         finally:
             connection.close()
 
-    def lines(self, path: str) -> Iterator[str]:
+    def lines(self, path: str, headers: dict[str, str] | None = None) -> Iterator[str]:
         """The lines of an endless answer, as they come."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            connection.request("GET", path, headers=self._authorised(None))
+            connection.request("GET", path, headers=self._authorised(headers))
             response = connection.getresponse()
             assert response.status == 200, response.read()
             while line := response.readline():

@@ -16,7 +16,7 @@ CHECKS = (
     "response_headers_conformance", "unsupported_method",
 )  # fmt: skip
 #: An endless answer, files whose types differ, and probes that may rightly say 503.
-LEFT_OUT = ("/session/{id}/follow", "/docs/{name}", "/readiness", "/readyz", "/admin/retention/run")
+LEFT_OUT = ("/session/{id}/follow", "/replay/live", "/docs/{name}", "/readiness", "/readyz", "/admin/retention/run")
 
 
 PARTS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "start.js": "text/javascript"}

@@ -1,0 +1,45 @@
+"""Bodies: one document, or a line for each event and a last one that counts them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from web.forms import Document, Form, Lines, form_of
+
+ROWS = [b',{"a":1}\n,{"a":"},\\n,{"}\n', b',{"a":2}\n']
+
+
+def body(form: Form, pieces: list[bytes]) -> bytes:
+    return form.beginning + b"".join(form.rows(piece) for piece in pieces) + form.end(["s.t"])
+
+
+def test_a_document_holds_the_rows() -> None:
+    found = json.loads(body(Document(), ROWS))
+    assert found["data"] == [{"a": 1}, {"a": "},\n,{"}, {"a": 2}]
+    assert found["incomplete"] == ["s.t"]
+    assert json.loads(body(Document(), []))["data"] == []
+
+
+def test_lines_are_the_rows_and_the_last_one_counts_them() -> None:
+    *rows, last = [json.loads(line) for line in body(Lines(), ROWS).splitlines()]
+    assert rows == [{"a": 1}, {"a": "},\n,{"}, {"a": 2}]
+    assert (last["count"], last["incomplete"]) == (3, ["s.t"])
+    [only] = body(Lines(), []).splitlines()
+    assert json.loads(only)["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/x-ndjson", Lines),
+        ("text/html, Application/X-NDJSON;q=0.9", Lines),
+        ("application/json", Document),
+        ("*/*", Document),
+        ("", Document),
+    ],
+)
+def test_the_form_is_the_one_that_is_accepted(accept: str, kind: type[Form]) -> None:
+    assert type(form_of(make_mocked_request("GET", "/", headers={"Accept": accept}))) is kind
