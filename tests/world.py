@@ -75,6 +75,16 @@ class World:
         self.write(json.dumps(key).encode(), json.dumps(envelope).encode(), shard, headers)
         return int(block["ts_us"])
 
+    def send_raw(self, row: str, op: str) -> None:
+        """Write an envelope whose row is this text, to the first shard."""
+        self.number += 1
+        source = (
+            f'{{"name":"d","schema":"s","table":"t","snapshot":"false","ts_us":{time.time_ns() // 1000},'
+            f'"lsn":{self.number},"txId":{self.number},"sequence":"[\\"{self.number - 1}\\",\\"{self.number}\\"]"}}'
+        )
+        key = json.dumps({"id": json.loads(row)["id"]}).encode()
+        self.write(key, f'{{"before":null,"after":{row},"source":{source},"op":"{op}"}}'.encode())
+
     def write(
         self,
         key: bytes | None,

@@ -1,16 +1,29 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import admin, coverage, dead_letters, docs, live, probes, replay, retention, sessions, sources
+from web import admin, browsing, coverage, dead_letters, docs, live, probes, replay, retention, sessions, sources
 from web.server import install
 
-__all__ = ["admin", "coverage", "dead_letters", "docs", "live", "probes", "replay", "retention", "sessions", "sources"]
+__all__ = [
+    "admin",
+    "browsing",
+    "coverage",
+    "dead_letters",
+    "docs",
+    "live",
+    "probes",
+    "replay",
+    "retention",
+    "sessions",
+    "sources",
+]
 
 install(
     app,
     [
         *replay.ROUTES,
         *live.ROUTES,
+        *browsing.ROUTES,
         *coverage.ROUTES,
         *sessions.ROUTES,
         *admin.ROUTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 
@@ -42,11 +43,12 @@ class Snapshot:
 
     Attributes:
         bounds: between what it may move.
+        tenant: whose rows are seen, beside shared ones.
     """
 
     def __init__(self, connection: Connection, bounds: Bounds, tenant: str) -> None:
-        self.bounds = bounds
-        self._connection, self._tenant = connection, tenant
+        self.bounds, self.tenant = bounds, tenant
+        self._connection = connection
 
     def resolve(self, moment: int | None) -> int:
         """The instant that will be answered: the moment, or the settled instant.
@@ -70,7 +72,7 @@ class Snapshot:
         with metrics.QUERY_SECONDS.labels("state").time():
             found = await planning.parts(self._connection, at)
             await self._connection.execute(_sql["no_loops"])
-            for statement in planning.state_statements(found, at, self._tenant, planning.left_out(query.filter)):
+            for statement in planning.state_statements(found, at, self.tenant, planning.left_out(query.filter)):
                 await self._copy(statement, sink)
             await self._connection.execute(_sql["loops"])
 
@@ -84,8 +86,13 @@ class Snapshot:
                 length = planning.next_slice(length, brought)
                 end = min(start + length, query.end)
                 counted.bytes = 0
-                await self._copy(planning.events_statement(shards, start, end, self._tenant, where), counted)
+                await self._copy(planning.events_statement(shards, start, end, self.tenant, where), counted)
                 start, brought = end, counted.bytes
+
+    async def rows(self, statement: str, *arguments: Any) -> list[Any]:
+        """The few rows of a statement, which sees what this snapshot sees."""
+        found: list[Any] = await self._connection.fetch(statement, *arguments)
+        return found
 
     async def _copy(self, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.

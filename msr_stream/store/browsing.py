@@ -1,0 +1,114 @@
+"""What there is to see: activity, tables, and the history of one entity, each as one snapshot shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from msr_stream import instants
+from msr_stream.instants import MINUTE, SECOND
+from msr_stream.paging import Page
+from msr_stream.records.state import fields_of
+from msr_stream.store import queries
+from msr_stream.store.replay import Snapshot
+
+_sql = queries.load("browsing")
+
+
+async def activity(snapshot: Snapshot, start: int, end: int, buckets: int) -> dict[str, Any]:
+    """Changes by table and operation over a window.
+
+    Args:
+        snapshot: in which the end is settled.
+        start: begins the first bucket, at a whole minute.
+        end: the last bucket holds it.
+        buckets: how many at most; a bucket is whole minutes long.
+    """
+    begin = start - start % MINUTE
+    minutes = max(1, -(-(end - begin) // (buckets * MINUTE)))
+    found = await snapshot.rows(_sql["activity"], begin, end, float(minutes * MINUTE / SECOND), snapshot.tenant)
+    return {
+        "bucket_seconds": minutes * 60,
+        "buckets": [
+            {"begin": instants.render(row["begin"]), "table_name": row["table_name"], "op": row["op"],
+             "changes": row["changes"]}
+            for row in found
+        ],
+    }  # fmt: skip
+
+
+async def tables(snapshot: Snapshot, at: int) -> list[dict[str, Any]]:
+    """The tables of which something is seen up to an instant: their columns are those of the newest row."""
+    found = await snapshot.rows(_sql["tables"], at, snapshot.tenant)
+    return [
+        {
+            "table_name": row["table_name"],
+            "source": row["source"],
+            "columns": list(fields_of(row["entity_state"].encode())) if row["entity_state"] else [],
+            "changes": row["changes"],
+            "first_minute": instants.render(row["first_minute"]),
+            "last_row_at": instants.render(row["last_row_at"]) if row["last_row_at"] is not None else None,
+        }
+        for row in found
+    ]
+
+
+async def entity(
+    snapshot: Snapshot, table: str, entity_id: str, window: tuple[int, int], page: Page
+) -> tuple[list[dict[str, Any]], int]:
+    """One page of an entity's events, each with the fields that it has changed; and how many there are in all."""
+    start, end = window
+    asked = (table, entity_id, start, end, snapshot.tenant)
+    found = await snapshot.rows(_sql["entity"], *asked, page.size + 1, max(0, page.offset - 1))
+    total = found[0]["total"] if found else 0
+    if not found and page.offset:
+        first = await snapshot.rows(_sql["entity"], *asked, 1, 0)
+        total = first[0]["total"] if first else 0
+    if page.offset:
+        before, shown = found[0] if found else None, found[1:]
+    else:
+        earlier = await snapshot.rows(_sql["entity_before"], table, entity_id, start, snapshot.tenant)
+        before, shown = earlier[0] if earlier else None, found[: page.size]
+    events = []
+    for row in shown:
+        events.append(_event(row, before))
+        before = row
+    return events, total
+
+
+def _event(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    source_time = row["source_timestamp"]
+    return {
+        "op": row["op"],
+        "event_timestamp": instants.render(row["event_timestamp"]),
+        **({"source_timestamp": instants.render(source_time)} if source_time is not None else {}),
+        "entity_state": _raw(row["entity_state"]),
+        "changed": _changed(_state(before), _state(row)),
+        **({"unavailable_fields": row["unavailable_fields"]} if row["unavailable_fields"] else {}),
+    }
+
+
+def _state(row: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """The values that an event leaves behind: none after a delete."""
+    if row is None or row["op"] == "d" or row["entity_state"] is None:
+        return {}
+    return {name: bytes(value) for name, value in fields_of(row["entity_state"].encode()).items()}
+
+
+def _changed(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """Field by field what was and what is, as the text that arrived; a field that is not there is left out."""
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return {
+        name: {
+            when: orjson.Fragment(state[name])
+            for when, state in (("before", before), ("after", after))
+            if name in state
+        }
+        for name in names
+    }
+
+
+def _raw(text: str | None) -> orjson.Fragment | None:
+    return None if text is None else orjson.Fragment(text)

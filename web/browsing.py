@@ -1,0 +1,122 @@
+"""What there is to see in the past: activity, tables, and the history of one entity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from msr_stream.store import browsing
+from web import answers, reading
+from web.middleware import limited, runtime
+from web.models import Json, Moment, Paging, Time
+from web.routes import CALLER, Requires, Route
+
+
+class WindowParams(BaseModel):
+    """After one instant and up to another."""
+
+    start: Moment = Field(description="RFC 3339 with offset")
+    end: Moment = Field(description="RFC 3339 with offset")
+
+
+class ActivityParams(WindowParams):
+    """In how many buckets."""
+
+    buckets: Annotated[int, Field(ge=1, le=2000, description="at most; each is whole minutes long")] = 200
+
+
+class EntityParams(WindowParams, Paging):
+    """Which page of its events, in order."""
+
+
+class TablesParams(BaseModel):
+    """As of when."""
+
+    timestamp: Moment | None = Field(None, description="RFC 3339 with offset; none: the latest settled moment")
+
+
+class BucketView(BaseModel):
+    """Changes of one kind in one bucket."""
+
+    begin: Time
+    table_name: str
+    op: str
+    changes: int
+
+
+class ActivityView(BaseModel):
+    """Changes over a window; buckets without any are left out."""
+
+    bucket_seconds: int
+    buckets: list[BucketView]
+
+
+class TableView(BaseModel):
+    """A table; `first_minute` is when its first change was counted."""
+
+    table_name: str
+    source: str
+    columns: list[str]
+    changes: int
+    first_minute: Time
+    last_row_at: Time | None
+
+
+class EntityEventView(BaseModel):
+    """An event of one entity, and field by field what it has changed."""
+
+    op: str
+    event_timestamp: Time
+    entity_state: Json | None
+    changed: dict[str, dict[str, Any]]
+
+
+@limited
+async def activity(request: web.Request) -> web.Response:
+    """How much happened when: changes by table and operation, in buckets."""
+    asked = reading.query(request, ActivityParams)
+    replay = runtime(request).replay
+    replay.check_early(asked.end)
+    async with replay.snapshot(request[CALLER].tenant, asked.end) as snapshot:
+        snapshot.bounds.check_window(asked.start, asked.end)
+        snapshot.resolve(asked.end)
+        return answers.data(await browsing.activity(snapshot, asked.start, asked.end, asked.buckets))
+
+
+@limited
+async def tables(request: web.Request) -> web.Response:
+    """The tables of which the caller may see something, with the columns of their newest rows."""
+    asked = reading.query(request, TablesParams).timestamp
+    replay = runtime(request).replay
+    replay.check_early(asked)
+    async with replay.snapshot(request[CALLER].tenant, asked) as snapshot:
+        if asked is not None:
+            snapshot.bounds.check(asked)
+        return answers.data(await browsing.tables(snapshot, snapshot.resolve(asked)))
+
+
+@limited
+async def entity(request: web.Request) -> web.Response:
+    """What happened to one entity, in order, with the fields that each event has changed."""
+    asked, page = reading.query(request, EntityParams), reading.page(request, ())
+    replay = runtime(request).replay
+    replay.check_early(asked.end)
+    name = request.match_info
+    async with replay.snapshot(request[CALLER].tenant, asked.end) as snapshot:
+        snapshot.bounds.check_window(asked.start, asked.end)
+        snapshot.resolve(asked.end)
+        window = (asked.start, asked.end)
+        found, total = await browsing.entity(snapshot, name["table"], name["entity"], window, page)
+    return answers.paged(found, page._replace(sort=(("event_timestamp", "asc"),)), total)
+
+
+ROUTES = [
+    Route("GET", "/replay/activity", activity, Requires.TENANT, "replay", query=ActivityParams, data=ActivityView,
+          errors=(429,)),
+    Route("GET", "/replay/tables", tables, Requires.TENANT, "replay", query=TablesParams, data=list[TableView],
+          errors=(429,)),
+    Route("GET", "/replay/entity/{table}/{entity}", entity, Requires.TENANT, "replay", query=EntityParams,
+          data=list[EntityEventView], paged=True, errors=(429,)),
+]  # fmt: skip
