@@ -53,7 +53,7 @@ class ActivityView(BaseModel):
     buckets: list[BucketView]
 
 
-class TableView(BaseModel):
+class SeenTableView(BaseModel):
     """A table; `first_minute` is when its first change was counted."""
 
     table_name: str
@@ -115,7 +115,7 @@ async def entity(request: web.Request) -> web.Response:
 ROUTES = [
     Route("GET", "/replay/activity", activity, Requires.TENANT, "replay", query=ActivityParams, data=ActivityView,
           errors=(429,)),
-    Route("GET", "/replay/tables", tables, Requires.TENANT, "replay", query=TablesParams, data=list[TableView],
+    Route("GET", "/replay/tables", tables, Requires.TENANT, "replay", query=TablesParams, data=list[SeenTableView],
           errors=(429,)),
     Route("GET", "/replay/entity/{table}/{entity}", entity, Requires.TENANT, "replay", query=EntityParams,
           data=list[EntityEventView], paged=True, errors=(429,)),

@@ -102,7 +102,7 @@ class Description:
         if route.query is None:
             return found
         schema = route.query.model_json_schema(ref_template=_REFS)
-        self._schemas.update(schema.pop("$defs", {}))
+        self._keep(schema.pop("$defs", {}))
         required = schema.get("required", [])
         for name, about in schema["properties"].items():
             shown = {key: value for key, value in about.items() if key not in ("title", "description", "default")}
@@ -145,12 +145,22 @@ class Description:
             required.append("page")
         return {"type": "object", "required": required, "properties": properties}
 
+    def _keep(self, schemas: dict[str, Any]) -> None:
+        """Keep schemas by their names.
+
+        Raises:
+            ValueError: another one has such a name already: a client would take the one for the other.
+        """
+        for name, schema in schemas.items():
+            if self._schemas.setdefault(name, schema) != schema:
+                raise ValueError(f"two models are called {name}: rename one")
+
     def _schema(self, kind: Any, mode: Any) -> dict[str, Any]:
         schema = TypeAdapter(kind).json_schema(ref_template=_REFS, mode=mode)
-        self._schemas.update(schema.pop("$defs", {}))
+        self._keep(schema.pop("$defs", {}))
         if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return schema
-        self._schemas[kind.__name__] = schema
+        self._keep({kind.__name__: schema})
         return {"$ref": _REFS.format(model=kind.__name__)}
 
 
