@@ -11,6 +11,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from datetime import timedelta
 
 import pytest
 from msr_local.programs import Worker
@@ -116,9 +117,10 @@ def test_answers_and_flushes_are_timed(scene: Scene, worker: Worker) -> None:
                 told[" ".join([sample.name, *labels])] = sample.value  # type: ignore[assignment]
         return told
 
-    before = samples()
-    for _ in range(3):
-        assert scene.api().state().status == 200
+    before, settled = samples(), scene.api().settled()
+    assert settled is not None
+    for seconds in range(3):  # three moments: an answer that is kept is not read again
+        assert scene.api().state(settled - timedelta(seconds=seconds)).status == 200
     assert scene.api(None).state().status == 401
     changed = samples() - before
     assert changed["msr_http_requests_total GET /replay/state 200"] == 3
