@@ -75,7 +75,7 @@ class EntityEventView(BaseModel):
 
 @limited
 async def activity(request: web.Request) -> web.Response:
-    """How much happened when: changes by table and operation, in buckets."""
+    """How much happened when: changes by table and operation, in buckets of whole minutes, also the first and last."""
     asked = reading.query(request, ActivityParams)
     replay = runtime(request).replay
     replay.check_early(asked.end)

@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 #: A comment is sent after so many quiet seconds, so that nobody in between takes the stream for dead.
 _QUIET = 15.0
+#: A reader that takes not even one event in so many seconds is cut: it comes again where it was.
+_STALL = 20.0
 
 
 class EventStream:
@@ -55,7 +57,7 @@ class EventStream:
     async def send_raw(self, event: str, data: bytes, event_id: str | None = None) -> None:
         """One event whose data is text on one line already."""
         head = f"id: {event_id}\n" if event_id is not None else ""
-        await self.response.write(f"{head}event: {event}\ndata: ".encode() + data + b"\n\n")
+        await asyncio.wait_for(self.response.write(f"{head}event: {event}\ndata: ".encode() + data + b"\n\n"), _STALL)
 
     async def items(self, queue: asyncio.Queue[T]) -> AsyncIterator[T]:
         """What comes out of a queue, until the stream is to end."""

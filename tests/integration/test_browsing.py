@@ -15,6 +15,7 @@ from msr_stream.instants import MINUTE, SECOND, now
 from msr_stream.paging import Page
 from msr_stream.settings import Settings
 from msr_stream.store import browsing
+from msr_stream.store.keyframes import Keyframes
 from msr_stream.store.replay import Snapshot
 from tests.world import World, world
 
@@ -26,6 +27,15 @@ RAW = '{"id":1,"tenant_id":"t1","huge":1e400,"long":12345678901234567890123,"pri
 async def snapshot(w: World, tenant: str) -> AsyncIterator[Snapshot]:
     async with w.replay.snapshot(tenant, None) as found:
         yield found
+
+
+async def settle(w: World) -> None:
+    """Until everything up to now is settled."""
+    begun = now()
+    settled: int | None = None
+    while settled is None or settled < begun:
+        await w.settler.tick()
+        settled = (await w.fetch("SELECT settled_instant() AS s"))[0]["s"]
 
 
 @pytest.fixture
@@ -41,11 +51,7 @@ async def told(settings: Settings) -> AsyncIterator[tuple[World, int]]:
         w.send({"id": 3, "name": "shared"})
         w.send({"id": 3, "name": "shared"}, op="d")
         await w.flushed()
-        begun = now()
-        while (await w.fetch("SELECT settled_instant() AS s"))[0]["s"] is None or (
-            await w.fetch("SELECT settled_instant() AS s")
-        )[0]["s"] < begun:
-            await w.settler.tick()
+        await settle(w)
         yield w, before
 
 
@@ -105,6 +111,23 @@ async def test_activity_and_tables_count_what_the_tenant_sees(
     assert len({bucket["begin"] for bucket in counted["buckets"]}) <= 5
     assert (table["table_name"], table["source"]) == ("s.t", "d")
     assert "theirs" not in json.dumps(table)
+
+
+async def test_what_was_there_before_may_be_in_a_keyframe_alone(told: tuple[World, int]) -> None:
+    """After retention: the first event that is left names what it has changed, not everything."""
+    w, _ = told
+    async with snapshot(w, "t1") as s:
+        cut = s.resolve(None)
+    for row in await w.fetch("SELECT shard_id FROM shard"):
+        await Keyframes(w.database).build(row["shard_id"], cut)
+    await w.fetch("DELETE FROM cdc_event WHERE event_timestamp <= $1", cut)
+    w.send_raw(RAW % "2.50", "u")
+    await w.flushed()
+    await settle(w)
+    async with snapshot(w, "t1") as s:
+        found, total = await browsing.entity(s, "s.t", "1", (cut, s.resolve(None)), Page(1, 10))
+    assert total == 1
+    assert orjson.dumps(found[0]["changed"]) == b'{"price":{"before":1.1,"after":2.50}}'
 
 
 async def test_another_tenants_entity_has_no_history(told: tuple[World, int]) -> None:
