@@ -61,16 +61,20 @@ class Cached:
         headers = self.headers | {"Vary": "Accept, Accept-Encoding", **self._about()}
         if self._etag in _tags(self._request.headers.get("If-None-Match", "")):
             return web.Response(status=304, headers=headers)
+        if self._encoding is None:
+            return None
         body = await runtime(self._request).segments.find(self._key)
         if body is None:
             return None
-        if self._encoding is not None:
-            headers["Content-Encoding"] = self._encoding
+        headers["Content-Encoding"] = self._encoding
         return web.Response(body=body, content_type=media_type_of(self._request), headers=headers)
 
     def rendering(self) -> AbstractAsyncContextManager[Rendering | None]:
-        """Around the rendering of an answer that `serve` did not have; yields what takes its pieces, if it is kept."""
-        if not self._kept:
+        """Around the rendering of an answer that `serve` did not have; yields what takes its pieces, if it is kept.
+
+        Only compressed answers are: memory must not grow with those of clients that take none.
+        """
+        if not self._kept or self._encoding is None:
             return nullcontext()
         rendering: Any = runtime(self._request).segments.rendering(self._key)
         return rendering  # type: ignore[no-any-return]

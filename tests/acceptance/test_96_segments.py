@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 from msr_local.ports import Ports
 from msr_local.redis import Redis
+from msr_local.waiting import wait_until
 
 from tests.acceptance.api import Answer, Api, text
 from tests.acceptance.conftest import Scene
@@ -50,6 +51,7 @@ def window(scene: Scene, workers: list[int]) -> dict[str, str]:
     begun = now(scene.app_dsn)
     with scene.workload.running():
         scene.workload.go_on(60)
+    wait_until(lambda: bool(scene.rows("truth.craft")), 60, "the tables are known and recorded", every=0.5)
     end = now(scene.app_dsn)
     scene.api().wait_settled(end)
     return {"start": text(begun - timedelta(seconds=1)), "end": text(end)}

@@ -26,7 +26,10 @@ async def _never(*_: object) -> Any:
 
 async def main() -> None:
     """Serve until nobody holds the standard input any more."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     settings = load()
     runtime = Runtime(settings, MemoryFeed(MemoryBroker(), lambda _: None, lambda: 1), _never, _never, _never)
     await runtime.prepare()
