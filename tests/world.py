@@ -155,7 +155,7 @@ async def world(settings: Settings, broker: MemoryBroker | None = None, run_leng
         await database.close()
 
 
-async def until(condition: Callable[[], bool], what: str, limit: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], what: str, limit: float = 60.0) -> None:
     """Wait for a condition, at most so many seconds."""
     deadline = asyncio.get_running_loop().time() + limit
     while not condition():

@@ -125,7 +125,7 @@ async def _shards(consumer: Any, topic: str) -> list[TopicPartition]:
             await asyncio.sleep(0.05)
         return [TopicPartition(topic, number) for number in sorted(numbers)]
 
-    return await asyncio.wait_for(known(), 30)
+    return await asyncio.wait_for(known(), 60)
 
 
 class Admin:

@@ -86,12 +86,12 @@ def test_a_worker_sleeps_in_a_flush_while_another_takes_over(scene: Scene) -> No
         wait_until(lambda: process.status() == psutil.STATUS_STOPPED, 60, "the worker sleeps")
         asleep = time.monotonic()
         other = scene.stack.add_worker()
-        Api(other.port, scene.tokens["alice"]).wait_settled(now(scene.app_dsn), 30)
+        Api(other.port, scene.tokens["alice"]).wait_settled(now(scene.app_dsn))
         scene.tell(f"another worker has caught up after {time.monotonic() - asleep:.1f} s")
         wait_until(lambda: time.monotonic() > asleep + 60, 70, "a minute has passed", every=1)
         sleeper.signal(SIGCONT)
         sleeper.wait_ready()
-        wait_until(lambda: scene.broker.members("msr") == 2, 30, "both workers share the shards", every=0.5)
+        wait_until(lambda: scene.broker.members("msr") == 2, 60, "both workers share the shards", every=0.5)
 
 
 def test_connect_is_killed_during_a_copy(scene: Scene) -> None:
@@ -101,7 +101,7 @@ def test_connect_is_killed_during_a_copy(scene: Scene) -> None:
     the comparison with the source. (Debezium 3.6.1 lost none here, in many runs.)
     """
     topic, rows = "demo.truth.reading", 12_000
-    wait_until(lambda: is_past_snapshot(scene), 30, "Connect has kept that the first snapshot is over", every=0.5)
+    wait_until(lambda: is_past_snapshot(scene), 60, "Connect has kept that the first snapshot is over", every=0.5)
     with work(scene, limit=120), scene.workload.client() as client:
         size = scene.broker.size(topic)
         client.copy_readings(rows)
@@ -153,7 +153,7 @@ def restart(scene: Scene, service: Service) -> None:
 def test_a_second_worker_joins_and_leaves(scene: Scene) -> None:
     with work(scene):
         other = scene.stack.add_worker()
-        wait_until(lambda: scene.broker.members("msr") == 2, 30, "both workers share the shards", every=0.5)
+        wait_until(lambda: scene.broker.members("msr") == 2, 60, "both workers share the shards", every=0.5)
         scene.workload.go_on(100)
         scene.stack.remove_worker(other)
         scene.workload.go_on(50)
@@ -163,7 +163,7 @@ def test_a_second_worker_joins_and_leaves(scene: Scene) -> None:
 def test_the_history_database_restarts(scene: Scene, end: str) -> None:
     with work(scene):
         getattr(scene.history, end)()
-        wait_until(lambda: is_down(scene, "database"), 30, "readiness names the database")
+        wait_until(lambda: is_down(scene, "database"), 60, "readiness names the database")
         assert scene.api(None).get("/livez").status == 200
         assert scene.api().state().status == 503
         restart(scene, scene.history)
@@ -175,6 +175,6 @@ def test_the_broker_restarts(scene: Scene, end: str) -> None:
     with work(scene, limit=120):
         getattr(scene.stack.kafka, end)()
         if end == "stop":  # noticed after ten seconds: once is enough
-            wait_until(lambda: is_down(scene, "broker"), 40, "readiness names the broker")
+            wait_until(lambda: is_down(scene, "broker"), 60, "readiness names the broker")
         restart(scene, scene.stack.kafka)
         scene.worker.wait_ready()

@@ -41,11 +41,11 @@ def test_what_cannot_be_recorded_is_a_dead_letter_and_the_rest_is_recorded(scene
     scene.only_worker()
     scene.write("CREATE SCHEMA inputs", "CREATE TABLE inputs.plain (id integer PRIMARY KEY, text text)")
     scene.write("INSERT INTO inputs.plain VALUES (0, 'the first')")
-    wait_until(lambda: bool(scene.rows("inputs.plain")), 30, "the topic is recorded")
+    wait_until(lambda: bool(scene.rows("inputs.plain")), 60, "the topic is recorded")
     records = [(key, value, HEADERS) for key, value in POISON.values()]
     scene.broker.produce(TOPIC, [*records, (b'{"id":10}', envelope(NUMBERS), [])])
     scene.write("INSERT INTO inputs.plain VALUES (11, 'the last')")
-    wait_until(lambda: {"0", "10", "11"} <= scene.rows("inputs.plain").keys(), 30, "the others are recorded")
+    wait_until(lambda: {"0", "10", "11"} <= scene.rows("inputs.plain").keys(), 60, "the others are recorded")
 
     wait_until(
         lambda: scene.query("SELECT count(*) FROM msr.dead_letter WHERE published_at IS NULL") == [(0,)], 30, "sent"

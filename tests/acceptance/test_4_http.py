@@ -28,7 +28,7 @@ def test_a_tenant_sees_its_rows_and_shared_ones(scene: Scene) -> None:
         "UPDATE tenants.secret SET tenant_id = 't2', word = 'moved' WHERE id = 4",
         "INSERT INTO tenants.public VALUES (9, 'all')",
     )
-    wait_until(lambda: "9" in scene.rows("tenants.public"), 30, "the last of it is recorded")
+    wait_until(lambda: "9" in scene.rows("tenants.public"), 60, "the last of it is recorded")
     end = now(scene.app_dsn)
     scene.api().wait_settled(end)
     words = {
@@ -143,14 +143,14 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(scene: Scene) -> None:
         "CREATE TABLE leaving.row (id integer PRIMARY KEY, text text)",
         "INSERT INTO leaving.row SELECT n, repeat(md5(n::text), 100) FROM generate_series(1, 8000) n",
     )
-    wait_until(lambda: len(scene.rows("leaving.row")) == 8000, 30, "the table is recorded")
+    wait_until(lambda: len(scene.rows("leaving.row")) == 8000, 60, "the table is recorded")
     request = f"GET /replay/state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {scene.tokens['alice']}\r\n\r\n"
     for _ in range(12):
-        with socket.create_connection(("127.0.0.1", scene.worker.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", scene.worker.port), timeout=60) as client:
             client.sendall(request.encode())
             assert client.recv(64).startswith(b"HTTP/1.1 200")
-    wait_until(lambda: len(scene.rows("leaving.row")) == 8000, 10, "others are answered")
+    wait_until(lambda: len(scene.rows("leaving.row")) == 8000, 60, "others are answered")
     assert scene.api(None).get("/readyz").status == 200
     assert "request failed" not in scene.log()
     scene.write("DELETE FROM leaving.row")
-    wait_until(lambda: not scene.rows("leaving.row"), 30, "the recorder goes on")
+    wait_until(lambda: not scene.rows("leaving.row"), 60, "the recorder goes on")

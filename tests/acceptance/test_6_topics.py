@@ -32,7 +32,7 @@ def prepare(scene: Scene, table: str) -> None:
         f"UPDATE anew.{table} SET n = n + 1 WHERE id % 3 = 0",
         f"DELETE FROM anew.{table} WHERE id % 10 = 0",
     )
-    wait_until(lambda: replayed(scene, table) == there(scene, table), 30, "the table is recorded")
+    wait_until(lambda: replayed(scene, table) == there(scene, table), 60, "the table is recorded")
 
 
 def there(scene: Scene, table: str) -> dict[str, Any]:
@@ -101,11 +101,11 @@ def test_with_the_source_busy_the_newest_state_is_right_and_the_hole_is_named(sc
     thread = threading.Thread(target=application)
     thread.start()
     try:
-        wait_until(lambda: len(replayed(scene, table)) > 70, 30, "it is busy")
+        wait_until(lambda: len(replayed(scene, table)) > 70, 60, "it is busy")
         scene.broker.make_anew(topic)
         wait_until(lambda: bool(snapshot_rows(scene, topic)), 90, "the snapshot that was requested", every=0.5)
         grown = len(there(scene, table))
-        wait_until(lambda: len(there(scene, table)) > grown + 30, 30, "it goes on")
+        wait_until(lambda: len(there(scene, table)) > grown + 30, 60, "it goes on")
     finally:
         stop.set()
         thread.join()
@@ -134,6 +134,6 @@ def test_a_log_made_anew_that_outgrows_the_old_one_at_once(scene: Scene) -> None
         wait_until(lambda: scene.broker.size(topic) == 1000, 60, "the new log is longer than the old one")
     finally:
         scene.worker.signal(SIGCONT)
-    wait_until(lambda: len(scene.query(_REASONS, topic)) == 4, 30, "it is noticed", every=0.5)
+    wait_until(lambda: len(scene.query(_REASONS, topic)) == 4, 60, "it is noticed", every=0.5)
     assert scene.query(_EVENTS, *last) == before
     wait_until(lambda: replayed(scene, table) == there(scene, table), 60, "the state equals the source's", every=0.5)

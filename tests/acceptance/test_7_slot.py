@@ -18,7 +18,7 @@ def test_a_lost_slot_is_said_and_mended(scene: Scene) -> None:
     scene.only_worker()
     scene.write("CREATE SCHEMA slot", "CREATE TABLE slot.row (id integer PRIMARY KEY, n integer)")
     scene.write("INSERT INTO slot.row SELECT n, 0 FROM generate_series(1, 20) n")
-    wait_until(lambda: len(scene.rows("slot.row")) == 20, 30, "the table is recorded")
+    wait_until(lambda: len(scene.rows("slot.row")) == 20, 60, "the table is recorded")
     scene.stack.connect.stop()
     with psycopg.connect(scene.stack.source_dsn, autocommit=True) as source:
         try:
@@ -28,7 +28,7 @@ def test_a_lost_slot_is_said_and_mended(scene: Scene) -> None:
             for _ in range(5):
                 source.execute("SELECT pg_logical_emit_message(false, 'fill', repeat('x', 1000)), pg_switch_wal()")
             source.execute("CHECKPOINT")
-            wait_until(lambda: slot_state(scene) == "lost", 30, "the loss is noticed", every=0.5)
+            wait_until(lambda: slot_state(scene) == "lost", 60, "the loss is noticed", every=0.5)
             assert "replication slot lost" in scene.log()
             assert "pg_drop_replication_slot" in scene.log()
         finally:

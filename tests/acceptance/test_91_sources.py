@@ -66,7 +66,7 @@ def test_the_sources_page_shows_the_real_connector_and_no_lag(scene: Scene) -> N
     scene.only_worker()
     scene.write("CREATE SCHEMA steered", "CREATE TABLE steered.row (id integer PRIMARY KEY, tenant_id text, n integer)")
     scene.write("INSERT INTO steered.row SELECT n, 't1', 0 FROM generate_series(1, 20) n")
-    wait_until(lambda: len(scene.rows("steered.row")) == 20, 30, "the table is recorded")
+    wait_until(lambda: len(scene.rows("steered.row")) == 20, 60, "the table is recorded")
     found = demo(scene)
     [connector] = found["connectors"]
     assert (connector["name"], connector["state"], found["error"]) == ("demo", "RUNNING", None)
@@ -79,7 +79,7 @@ def test_the_sources_page_shows_the_real_connector_and_no_lag(scene: Scene) -> N
     }
     assert sum(shard["events"] for shard in ours) == sum(shard["live_entities"] for shard in ours) == 20
     assert all(shard["flushed_offset"] + 1 == shard["end_offset"] for shard in ours)
-    wait_until(lambda: table(scene, "steered.row")["published"] is True, 30, "publications are looked at", every=0.5)
+    wait_until(lambda: table(scene, "steered.row")["published"] is True, 60, "publications are looked at", every=0.5)
 
 
 def test_a_connector_is_started_anew_and_goes_on(scene: Scene) -> None:
@@ -89,7 +89,7 @@ def test_a_connector_is_started_anew_and_goes_on(scene: Scene) -> None:
     assert answer["data"] == {"source": "demo", "connectors": ["demo"]}
     scene.write("UPDATE steered.row SET n = 1")
     wait_until(lambda: all(row["n"] == 1 for row in scene.rows("steered.row").values()), 60, "it captures", every=0.5)
-    wait_until(lambda: is_capturing(scene.stack.postgres), 30, "the slot is read")
+    wait_until(lambda: is_capturing(scene.stack.postgres), 60, "the slot is read")
     assert post(scene, f"{SOURCES}/nothing/restart")[0] == 404
     assert scene.query("SELECT subject, username FROM msr.audit WHERE action = 'source.restart'") == [("demo", "root")]
 
@@ -117,14 +117,14 @@ def test_a_dead_letter_is_listed_and_recorded_once_its_cause_is_gone(scene: Scen
             "INSERT INTO steered.row VALUES (100, 't1', 5, 'unwanted'), (101, 't1', 5, 'unwanted')",
             "UPDATE steered.row SET word = 'fine' WHERE id = 101",
         )
-        wait_until(lambda: "101" in scene.rows("steered.row"), 30, "the good one is recorded")
+        wait_until(lambda: "101" in scene.rows("steered.row"), 60, "the good one is recorded")
         choice: dict[str, Any] = {
             "source": "demo",
             "code": "REFUSED_BY_DATABASE",
             "table": "steered.row",
             "sort": "offset,asc",
         }
-        wait_until(lambda: len(scene.api("root").get(LETTERS, **choice).json["data"]) == 2, 30, "both are put aside")
+        wait_until(lambda: len(scene.api("root").get(LETTERS, **choice).json["data"]) == 2, 60, "both are put aside")
         answer = scene.api("root").get(LETTERS, **choice)
     finally:
         _alter(scene, "DROP CONSTRAINT refused")
@@ -141,7 +141,7 @@ def test_a_dead_letter_is_listed_and_recorded_once_its_cause_is_gone(scene: Scen
     assert status == 200, answer
     states = {one["id"]: one["state"] for one in answer["data"]}
     assert states == {ids["100"]: "recorded", ids["101"]: "superseded"}
-    wait_until(lambda: "100" in scene.rows("steered.row"), 30, "it is answered", every=0.2)
+    wait_until(lambda: "100" in scene.rows("steered.row"), 60, "it is answered", every=0.2)
     assert scene.rows("steered.row")["100"]["word"] == "unwanted"
     assert scene.rows("steered.row")["101"]["word"] == "fine"
     assert "100" not in scene.rows("steered.row", "bob")
@@ -149,14 +149,14 @@ def test_a_dead_letter_is_listed_and_recorded_once_its_cause_is_gone(scene: Scen
     assert is_error(scene.api("root").get(LETTERS, state="lost"), 400, "VALIDATION_FAILED")
     scene.api().wait_settled(now(scene.app_dsn))
     scene.write("DELETE FROM steered.row WHERE id = 100")
-    wait_until(lambda: "100" not in scene.rows("steered.row"), 30, "its shard goes on", every=0.2)
+    wait_until(lambda: "100" not in scene.rows("steered.row"), 60, "its shard goes on", every=0.2)
 
 
 def test_a_dropped_table_is_named_and_retired(scene: Scene) -> None:
     """Its entities would live for ever: nothing tells the capture of a dropped table."""
     scene.only_worker()
     scene.write("DROP TABLE steered.row")
-    wait_until(lambda: table(scene, "steered.row")["published"] is False, 30, "it is published no longer", every=0.5)
+    wait_until(lambda: table(scene, "steered.row")["published"] is False, 60, "it is published no longer", every=0.5)
     assert "table is not published" in scene.log()
     before = now(scene.app_dsn)
     scene.api().wait_settled(before)
@@ -164,7 +164,7 @@ def test_a_dropped_table_is_named_and_retired(scene: Scene) -> None:
     path = f"{SOURCES}/demo/steered.row/retire"
     status, answer = post(scene, path)
     assert (status, answer["data"]["entities"]) == (200, 21)
-    wait_until(lambda: not scene.rows("steered.row"), 30, "its entities have ended", every=0.2)
+    wait_until(lambda: not scene.rows("steered.row"), 60, "its entities have ended", every=0.2)
     end = now(scene.app_dsn)
     scene.api().wait_settled(end)
     ended = [event for event in scene.api().events(before, end).rows if event["table_name"] == "steered.row"]

@@ -92,7 +92,7 @@ def test_a_truncate_ends_exactly_the_rows_before_it_while_the_application_goes_o
         for tables in (("cmd.one",), ("cmd.two", "cmd.three"), ("cmd.one",)):
             gone += truncate(scene, *tables).items()
             more = last[0] + 60
-            wait_until(lambda more=more: last[0] > more, 30, "it goes on")  # type: ignore[misc]
+            wait_until(lambda more=more: last[0] > more, 60, "it goes on")  # type: ignore[misc]
     end = settled(scene)
     for table in TABLES:
         assert scene.rows(table) == there(scene, table)
@@ -125,7 +125,7 @@ def test_a_table_added_later_is_named_before_it_was_captured(scene: Scene) -> No
     scene.only_worker()
     before = settled(scene)
     scene.write("CREATE SCHEMA late", "CREATE TABLE late.row (id int PRIMARY KEY)", "INSERT INTO late.row VALUES (1)")
-    wait_until(lambda: len(scene.rows("late.row")) == 1, 30, "it is recorded")
+    wait_until(lambda: len(scene.rows("late.row")) == 1, 60, "it is recorded")
     after = settled(scene)
     assert "late.row" in named(scene, before)
     assert "late.row" not in named(scene, after)
@@ -146,15 +146,15 @@ def test_rows_deleted_while_the_slot_was_gone_end_with_the_next_snapshot(scene: 
     scene.write(
         "INSERT INTO gone.row SELECT n, 0 FROM generate_series(1, 20) n", "INSERT INTO gone.empty VALUES (1), (2)"
     )
-    wait_until(lambda: len(scene.rows("gone.row")) == 20, 30, "the table is recorded")
-    wait_until(lambda: len(scene.rows("gone.empty")) == 2, 30, "the other one, too")
+    wait_until(lambda: len(scene.rows("gone.row")) == 20, 60, "the table is recorded")
+    wait_until(lambda: len(scene.rows("gone.empty")) == 2, 60, "the other one, too")
     full = settled(scene)
     scene.stack.connect.stop()
-    wait_until(lambda: slot_state(scene) == "reserved", 30, "it is looked at", every=0.5)
+    wait_until(lambda: slot_state(scene) == "reserved", 60, "it is looked at", every=0.5)
     assert coverage(scene, "gone.row", full)["gaps"] == []
     with psycopg.connect(scene.stack.source_dsn, autocommit=True) as source:
         source.execute("SELECT pg_drop_replication_slot('msr_slot')")
-    wait_until(lambda: slot_state(scene) == "missing", 30, "the loss is noticed", every=0.5)
+    wait_until(lambda: slot_state(scene) == "missing", 60, "the loss is noticed", every=0.5)
     scene.write(
         "DELETE FROM gone.row WHERE id <= 5", "UPDATE gone.row SET n = 1 WHERE id = 6", "DELETE FROM gone.empty"
     )
@@ -163,7 +163,7 @@ def test_rows_deleted_while_the_slot_was_gone_end_with_the_next_snapshot(scene: 
     scene.stack.wait_capturing()
     wait_until(lambda: len(scene.rows("gone.row")) == 15, 90, "what is gone has ended", every=0.5)
     assert scene.rows("gone.row") == there(scene, "gone.row")
-    wait_until(lambda: not scene.rows("gone.empty"), 30, "so has all of a table that is empty now", every=0.5)
+    wait_until(lambda: not scene.rows("gone.empty"), 60, "so has all of a table that is empty now", every=0.5)
     end = settled(scene)
     assert len(state(scene, "gone.row", full)) == 20
     told = coverage(scene, "gone.row", full)
@@ -181,7 +181,7 @@ def test_a_log_trimmed_beyond_what_was_recorded_is_a_gap_until_the_snapshot_that
     scene.only_worker()
     scene.write("CREATE SCHEMA trim", "CREATE TABLE trim.row (id int PRIMARY KEY, n int)")
     scene.write("INSERT INTO trim.row SELECT n, 0 FROM generate_series(1, 40) n")
-    wait_until(lambda: len(scene.rows("trim.row")) == 40, 30, "the table is recorded")
+    wait_until(lambda: len(scene.rows("trim.row")) == 40, 60, "the table is recorded")
     begun = settled(scene)
     size = scene.broker.size("demo.trim.row")
     scene.worker.stop()

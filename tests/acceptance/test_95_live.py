@@ -94,7 +94,7 @@ def test_each_event_comes_once_in_order_and_soon(scene: Scene) -> None:
             quiet = len(alice.events)
             for connections, events in ((2, 7), (3, 23), (4, 41)):
                 alice.leave_after(events)
-                wait_until(lambda: alice.connections >= connections, 30, "it has come again")  # noqa: B023
+                wait_until(lambda: alice.connections >= connections, 60, "it has come again")  # noqa: B023
             lags = sorted(came - datetime.fromisoformat(event["event_timestamp"]).timestamp()
                           for came, event in alice.events[50:quiet])  # fmt: skip
             worker = scene.worker

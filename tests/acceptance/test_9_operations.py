@@ -50,7 +50,7 @@ def worker(scene: Scene) -> Iterator[Worker]:
 
 def read(worker: Worker) -> dict[str, Metric]:
     """What a worker tells, by the metric's name."""
-    with urllib.request.urlopen(worker.metrics_url, timeout=10) as answer:
+    with urllib.request.urlopen(worker.metrics_url, timeout=60) as answer:
         assert answer.status == 200
         return {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
 
@@ -81,7 +81,7 @@ def test_the_figures_are_those_of_the_database(scene: Scene, worker: Worker) -> 
     """What this worker has recorded since it began, and nothing that another has recorded before it."""
     scene.write("CREATE SCHEMA figures", "CREATE TABLE figures.row (id integer PRIMARY KEY, text text)")
     scene.write("INSERT INTO figures.row VALUES (0, 'the first')")
-    wait_until(lambda: bool(scene.rows("figures.row")), 30, "the topic is recorded")
+    wait_until(lambda: bool(scene.rows("figures.row")), 60, "the topic is recorded")
     counted = ("msr_recorded_copies", "msr_dead_letters", "msr_recorded_events")
     before = recorded(scene)
     told = {name: Counter(by_shard(family)) for name, family in read(worker).items() if name in counted}
@@ -217,7 +217,7 @@ def slow_reader(worker: Worker, token: str) -> socket.socket:
     """Somebody who asks for the whole state and reads only its beginning."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.settimeout(20)
+    client.settimeout(60)
     client.connect(("127.0.0.1", worker.port))
     client.sendall(f"GET /replay/state HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
     assert client.recv(64).startswith(b"HTTP/1.1 200")
@@ -258,7 +258,7 @@ def test_no_log_holds_a_token_or_a_password(scene: Scene, worker: Worker) -> Non
         Api(worker.port, token).get("/replay/state", timestamp="yesterday", token=token)
         Api(worker.port, token).get(f"/nothing/{token[:5]}", {"Cookie": f"token={token}", "X-Api-Key": token})
     scene.history.stop()
-    wait_until(lambda: "not available, trying again" in scene.log(worker), 30, "the worker misses its database")
+    wait_until(lambda: "not available, trying again" in scene.log(worker), 60, "the worker misses its database")
     scene.history.start()
     scene.history.wait_ready()
     worker.wait_ready()

@@ -173,7 +173,7 @@ def test_a_worker_works(
         assert (status, "msr_faust_" in text) == (200, True)
         worker.stop()
         assert worker.exit_code == 0
-        wait_until(lambda: rest.request("GET", worker.metrics_url)[0] == 0, 5, "nobody tells metrics any more")
+        wait_until(lambda: rest.request("GET", worker.metrics_url)[0] == 0, 60, "nobody tells metrics any more")
     finally:
         worker.stop()
     assert PASSWORD not in worker.log_path.read_text()

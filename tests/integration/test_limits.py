@@ -24,7 +24,7 @@ async def settled(w: World) -> None:
         while not await w.fetch("SELECT FROM shard WHERE settled_until IS NOT NULL"):
             await w.settler.tick()
 
-    await asyncio.wait_for(ticks(), 20)
+    await asyncio.wait_for(ticks(), 60)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ async def test_an_answer_that_is_ended_by_the_database_may_be_tried_again(
             while not ended:
                 ended.extend(await w.fetch(asked))
 
-        await asyncio.wait_for(end_it(), 10)
+        await asyncio.wait_for(end_it(), 60)
         with pytest.raises(Unavailable, match=said) as caught:
             await answer
         assert int(caught.value.headers["Retry-After"]) > 0

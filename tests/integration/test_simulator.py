@@ -136,9 +136,9 @@ def test_it_ends_at_once_when_asked(dsn: str) -> None:
             incidents = connection.execute("SELECT count(*) FROM ops.incident").fetchone()
             return incidents is not None and incidents[0] > 0
 
-        wait_until(runs, 30, "the first incident")
+        wait_until(runs, 60, "the first incident")
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "rows/s" in output
 
@@ -160,10 +160,10 @@ def test_it_survives_a_restart_of_the_database(tmp_path: Path) -> None:
         thread = threading.Thread(target=teller.tell, args=(None,))
         thread.start()
         try:
-            wait_until(lambda: teller.rows > 100, 20, "rows are written")
+            wait_until(lambda: teller.rows > 100, 60, "rows are written")
             server.restart()
             after = teller.rows
-            wait_until(lambda: teller.rows > after + 100, 20, "rows are written again")
+            wait_until(lambda: teller.rows > after + 100, 60, "rows are written again")
         finally:
             halt.set()
             thread.join(20)

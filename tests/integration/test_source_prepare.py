@@ -220,7 +220,7 @@ def test_a_table_that_is_being_created_meanwhile_is_waited_for(postgres: Postgre
             other = threading.Thread(target=lambda: results.append(prepare(postgres, database)))
             other.start()
             waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = %s)"
-            wait_until(lambda: watcher.execute(waiting, (database,)).fetchone() == (True,), 10, "prepare waits")
+            wait_until(lambda: watcher.execute(waiting, (database,)).fetchone() == (True,), 60, "prepare waits")
             connection.execute("UPDATE unborn SET a = 2")
             assert published(watcher) == set()
         other.join()

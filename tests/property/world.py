@@ -23,7 +23,7 @@ from tests.property.rendering import Item, Style
 from tests.property.rig import Base, Clock, Worker, cancelled, leftovers
 
 TENANTS = ("t1", "t2")
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class World:

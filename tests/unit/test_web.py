@@ -344,7 +344,7 @@ class _Terminal:
         """Nothing is held back."""
 
 
-async def until(condition: Callable[[], bool], limit: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], limit: float = 60.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(limit):
         while not condition():  # noqa: ASYNC110 - what is waited for is no event
