@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
@@ -27,8 +26,6 @@ from msr_stream.sessions.following import Following
 from msr_stream.sessions.owner import Owner
 from msr_stream.sessions.presence import Presence
 from msr_stream.settings import Settings
-from msr_stream.source.published import published_tables
-from msr_stream.source.slots import SlotState, slot_states, worst
 from msr_stream.sources import SourceAdministration
 from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
@@ -48,6 +45,7 @@ from msr_stream.store.sources import Sources
 from msr_stream.store.standing import Standings
 from msr_stream.store.timelines import Timelines
 from msr_stream.tide import Tide
+from msr_stream.watching import SourceWatch
 
 log = logs.get(__name__)
 
@@ -100,10 +98,10 @@ class Runtime:
         self.sources = SourceAdministration(
             settings, self.database, Sources(self.database), Connectors(settings.connect_url), feed, self.recorder
         )
+        self.watch = SourceWatch(settings, self.sources, self.coverage)
         self.retention = Retention(self.database)
         self.retainer = Retainer(settings, self.retention, Retaining(settings, self.database, self.keyframes))
         self.discovery: Discovery | None = None
-        self._slots: dict[str, str] = {}
         self._dialect = Dialect()
         if settings.fault_point:
             faults.arm(faults.Fault.parse(settings.fault_point))
@@ -128,7 +126,7 @@ class Runtime:
                 every(1.0, "completing snapshots", self.notices.complete, self.stopping),
                 every(10.0, "counting gaps", self._count_gaps, self.stopping),
                 every(5.0, "looking for silent sources", self.settler.silence, self.stopping),
-                every(10.0, "looking after sources", self._look_after_sources, self.stopping),
+                every(10.0, "looking after sources", self.watch.look, self.stopping),
                 every(1.0, "ending unseen sessions", self._end_unseen, self.stopping),
                 every(5.0, "looking whether retention is due", self.retainer.tick, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
@@ -204,26 +202,3 @@ class Runtime:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             return str(error) or type(error).__name__
         return "ok"
-
-    async def _look_after_sources(self) -> None:
-        for source, dsn in self.settings.source_dsns.items():
-            slots, published = await _look_at(dsn.get_secret_value())
-            await self.sources.published(source, published)
-            if self._slots.get(source) != (state := worst(slots)):
-                self._slots[source] = state
-                await self.coverage.slot_seen(source, state)
-            for slot in slots:
-                if self._slots.get(slot.name) == slot.wal_status:
-                    continue
-                self._slots[slot.name] = slot.wal_status
-                if slot.wal_status in ("lost", "unreserved"):
-                    log.error("replication slot " + slot.wal_status, source=source, slot=slot.name, advice=slot.advice)
-
-
-async def _look_at(dsn: str) -> tuple[list[SlotState], list[tuple[str, str]]]:
-    """A source's replication slots, and the tables it publishes."""
-    connection: Any = await asyncpg.connect(dsn, timeout=5)
-    try:
-        return await slot_states(connection), await published_tables(connection)
-    finally:
-        await connection.close()
