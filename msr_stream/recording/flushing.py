@@ -18,6 +18,7 @@ from msr_stream.recording.progress import Progress, Shard
 from msr_stream.records.change import Change, DeadLetter, Decoded
 from msr_stream.store.database import PASSING, Database
 from msr_stream.store.history import History
+from msr_stream.store.refusals import why
 
 log = logs.get(__name__)
 
@@ -56,7 +57,7 @@ class Flusher:
         except asyncpg.PostgresError as error:
             hopeless = len(records) <= 1 and not (decoded and isinstance(decoded[0], Change))
             if isinstance(error, PASSING) or hopeless:
-                raise MsrError(f"the database refuses a run of {self.shard}: {error}") from error
+                raise MsrError(f"the database refuses a run of {self.shard}: {why(error)}") from None
             return await self._flush_parts(error, batch, decoded, records, old_states)
         metrics.flushed(self.shard, batch, perf_counter() - begun)
         if batch.dead_letters:
@@ -84,9 +85,9 @@ def _halves(
 ) -> list[tuple[Sequence[Decoded], Sequence[Any], int]]:
     """A refused run in halves; a single refused record as a dead letter."""
     if len(records) == 1:
-        log.warning("refused by the database", offset=records[0].offset, error=str(error))
+        log.warning("refused by the database", offset=records[0].offset, error=why(error))
         identity = decoded[0].identity if isinstance(decoded[0], Change) else None
-        return [([DeadLetter(records[0].offset, "REFUSED_BY_DATABASE", str(error), identity)], records, end)]
+        return [([DeadLetter(records[0].offset, "REFUSED_BY_DATABASE", why(error), identity)], records, end)]
     middle = len(records) // 2
     return [
         (decoded[:middle], records[:middle], records[middle].offset),

@@ -24,6 +24,7 @@ from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.survey import survey
 from msr_stream.records.change import Change, Command, DeadLetter, Decoded
+from msr_stream.store import refusals
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.dead_letters import DeadLetters, Held
@@ -126,7 +127,7 @@ class Retry:
         except asyncpg.PostgresError as error:
             if isinstance(error, PASSING):
                 raise
-            letter = DeadLetter(held.record.offset, "REFUSED_BY_DATABASE", str(error), change.identity)
+            letter = DeadLetter(held.record.offset, "REFUSED_BY_DATABASE", refusals.why(error), change.identity)
             await self._letters.keep(connection, letter_id, letter)
             return Outcome(letter_id, "kept", letter.reason)
         outcome = f"recorded at position {batch.after.last_position} of {held.shard}"

@@ -31,6 +31,11 @@ _EVENTS = """SELECT op, tenant_id, entity_state, unavailable_fields, position, e
     FROM cdc_event WHERE entity_id = $1 ORDER BY position"""
 
 
+#: A trigger of somebody who tells all he knows.
+_TALKATIVE = """CREATE FUNCTION talk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'no: %', NEW.entity_state; END $$"""
+
+
 @asynccontextmanager
 async def refusing(settings: Settings) -> AsyncIterator[World]:
     """A worker whose database refuses states with the word `bad`, until `mend`."""
@@ -127,6 +132,28 @@ async def test_without_log_numbers_the_source_time_decides(settings: Settings) -
         w.send({"id": 2, "text": "good"}, op="u", ts_us=moment - 1, **bare)
         await mend(w)
         assert [one.state for one in await retry(w)] == ["superseded", "recorded"]
+
+
+async def test_why_a_record_was_refused_says_nothing_of_its_row(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """PostgreSQL quotes the row; the log and the lists of dead letters are read by people of other tenants."""
+    async with refusing(settings) as w:
+        w.send({"id": 1, "tenant_id": "t1", "text": "bad secret"})
+        w.send({"id": 2, "tenant_id": "t1", "text": "good"})
+        await w.flushed()
+        [first] = await w.fetch("SELECT reason FROM dead_letter")
+        [again] = await retry(w)
+        assert first["reason"] == again.reason
+        assert again.reason.startswith("check violation (SQLSTATE 23514), constraint refused, table cdc_event")
+        await mend(w)
+        await w.fetch(_TALKATIVE)
+        await w.fetch("CREATE TRIGGER talk BEFORE INSERT ON cdc_event FOR EACH ROW EXECUTE FUNCTION talk()")
+        [other] = await retry(w)
+        assert (other.state, other.reason) == ("kept", "raise (SQLSTATE P0001)")
+    said = capsys.readouterr()
+    assert "refused by the database" in said.out + said.err
+    assert "secret" not in said.out + said.err + again.reason + other.reason
 
 
 async def test_what_still_cannot_be_recorded_is_kept_with_its_reason(settings: Settings) -> None:
