@@ -88,19 +88,25 @@ class SourceAdministration:
         known = await self._sources.known()
         _check(source, known)
         own = {row["table_name"]: row for row in known.tables if row["source"] == source}
-        if tables is None:
-            tables = [name for name, row in own.items() if row["retired_at"] is None and row["published"] is not False]
+        tables = _captured(source, known) if tables is None else tables
         if unknown := [name for name in tables if name not in own]:
             details = [{"table": name} for name in unknown]
             raise NotFound(f"source {source!r} has no table {', '.join(unknown)}", details=details)
         if not tables:
             raise Conflict(f"source {source!r} has no table to send")
-        prefix = self._settings.source_prefixes.get(source, "")
-        value = snapshots.signal([name.removeprefix(f"{prefix}.") if prefix else name for name in tables], kind)
         async with self._database.serving() as connection, connection.transaction():
             await note(connection, actor, "source.snapshot", source, after={"tables": list(tables), "type": kind})
-            await self._signal(source, value)
+            await self._signal(source, tables, kind)
         return list(tables)
+
+    async def ask_again(self, source: str) -> None:
+        """Ask the capture for all of a source: some of its changes were lost.
+
+        Raises:
+            Unavailable: the broker does not take the signal.
+        """
+        if tables := _captured(source, await self._sources.known()):
+            await self._signal(source, tables, "blocking")
 
     async def retire(self, source: str, table: str, actor: Actor) -> Ended:
         """End a table of a source for good (`store.sources.Sources.retire`)."""
@@ -114,7 +120,9 @@ class SourceAdministration:
             if not is_published:
                 log.warning("table is not published: its changes are not captured", source=source, table=name)
 
-    async def _signal(self, source: str, value: bytes) -> None:
+    async def _signal(self, source: str, tables: Sequence[str], kind: SnapshotType) -> None:
+        prefix = self._settings.source_prefixes.get(source, "")
+        value = snapshots.signal([name.removeprefix(f"{prefix}.") if prefix else name for name in tables], kind)
         sending = self._feed.send(self._settings.signal_topic, source.encode(), value, [])
         try:
             await asyncio.wait_for(sending, _SIGNAL_PATIENCE)
@@ -136,6 +144,15 @@ class SourceAdministration:
             return await asyncio.wait_for(self._feed.ends(shards), _BROKER_PATIENCE) if shards else {}
         except TimeoutError:
             return {}
+
+
+def _captured(source: str, known: Known) -> list[str]:
+    """A source's tables, but for those that have ended or are no longer published."""
+    return [
+        row["table_name"]
+        for row in known.tables
+        if row["source"] == source and row["retired_at"] is None and row["published"] is not False
+    ]
 
 
 def _check(source: str, known: Known) -> None:

@@ -7,7 +7,7 @@ import asyncio
 from msr_stream import logs
 from msr_stream.settings import Settings
 from msr_stream.source.published import published_tables
-from msr_stream.source.slots import SlotState, slot_states, worst
+from msr_stream.source.slots import SlotState, look_at_slots
 from msr_stream.source.survey import connected
 from msr_stream.sources import SourceAdministration
 from msr_stream.store.coverage import Coverage
@@ -23,7 +23,6 @@ class SourceWatch:
 
     def __init__(self, settings: Settings, sources: SourceAdministration, coverage: Coverage) -> None:
         self._dsns, self._sources, self._coverage = settings.source_dsns, sources, coverage
-        self._kept: dict[str, str] = {}
         self._said: dict[tuple[str, str], str] = {}
 
     async def look(self) -> None:
@@ -38,12 +37,12 @@ class SourceWatch:
             log.warning("a source cannot be looked at, trying again", source=source, error=repr(error))
 
     async def _look(self, source: str, dsn: str) -> None:
-        slots, published = await _look_at(dsn)
-        state = worst(slots)
-        if self._kept.get(source) != state:
-            await self._coverage.slot_seen(source, state)
-            self._kept[source] = state
-        for slot in slots:
+        async with connected(dsn) as connection:
+            look, published = await look_at_slots(connection), await published_tables(connection)
+        why = await self._coverage.slot_seen(source, look, lambda: self._sources.ask_again(source))
+        if why is not None:
+            log.error("coverage has ended until the next complete snapshot", source=source, reason=why)
+        for slot in look.slots:
             self._say(source, slot)
         await self._sources.published(source, published)
 
@@ -54,9 +53,3 @@ class SourceWatch:
         self._said[source, slot.name] = slot.wal_status
         if slot.wal_status in ("lost", "unreserved"):
             log.error("replication slot " + slot.wal_status, source=source, slot=slot.name, advice=slot.advice)
-
-
-async def _look_at(dsn: str) -> tuple[list[SlotState], list[tuple[str, str]]]:
-    """A source's replication slots, and the tables it publishes."""
-    async with connected(dsn) as connection:
-        return await slot_states(connection), await published_tables(connection)

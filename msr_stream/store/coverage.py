@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
 from itertools import groupby
+from typing import Any
 
 from msr_stream.coverage import Covered, Interval, covered, within
 from msr_stream.instants import FIRST, LAST
+from msr_stream.source.slots import Counts, Look, made_anew
 from msr_stream.store import queries
 from msr_stream.store.database import Database
 
@@ -41,13 +45,39 @@ class Coverage:
         async with self._database.serving() as connection:
             return {row["source"]: row["gaps"] for row in await connection.fetch(_sql["gaps"])}
 
-    async def slot_seen(self, source: str, state: str) -> bool:
-        """Keep what a look at a source's replication slot has shown; once it is lost, coverage ends: returns whether.
+    async def slot_seen(self, source: str, look: Look, ask: Callable[[], Awaitable[object]]) -> str | None:
+        """Keep what a look at a source's replication slots has shown; returns why coverage has ended by it, if it has.
 
-        A connector that is down ends none: what it has not sent yet lies in the slot.
+        It ends once a slot is lost; and as of the look before, when one was dropped and made anew meanwhile. Only a
+        snapshot that was read after this look then shows what there is. A connector that is down ends no coverage:
+        what it has not sent yet lies in the slot.
+
+        Args:
+            source: the source.
+            look: what was seen.
+            ask: asks for such a snapshot of a slot made anew; what it raises leaves everything as it was.
         """
         async with self._database.recording() as connection, connection.transaction():
-            lost: bool = await connection.fetchval(_sql["slot_seen"], source, state, state in _LOST)
-            if lost:
-                await connection.execute(_sql["end_coverage_of_source"], source, f"slot lost: it is {state}")
-        return lost
+            before = await connection.fetchrow(_sql["hold_slots"], source)
+            if before is not None and look.began < (before["slot_checked_at"] or FIRST):
+                return None  # somebody else has looked later
+            was_lost, lost = before is not None and before["slot_lost"], look.state in _LOST
+            kept = json.dumps({name: [*counts] for name, counts in look.counts.items()})
+            await connection.execute(_sql["slot_seen"], source, look.state, lost, kept, look.began, look.ended)
+            if was_lost:
+                return None
+            anew = made_anew(_counts(before), look.counts)
+            if not lost and not anew:
+                return None
+            why = f"slot lost: it is {look.state}" if lost else f"slot lost: {', '.join(anew)} was made anew"
+            until = before["slot_captured_until"] if anew else None
+            await connection.execute(_sql["end_coverage_of_source"], source, why, until, look.ended)
+            if not lost:
+                await ask()
+        return why
+
+
+def _counts(row: Any) -> dict[str, Counts]:
+    """What was counted at a look."""
+    kept = json.loads((row and row["slot_counts"]) or "{}")
+    return {name: Counts(*counts) for name, counts in kept.items()}

@@ -12,6 +12,7 @@ from msr_stream.instants import HOUR, LAST, SECOND, now
 from msr_stream.recording.notices import Notice
 from msr_stream.recording.progress import Shard
 from msr_stream.settings import Settings
+from msr_stream.source.slots import Look, SlotState
 from msr_stream.store.coverage import Coverage
 from msr_stream.store.notices import Notices
 from tests.integration.test_commands import A, B, applied, live, put
@@ -133,6 +134,16 @@ async def test_a_first_snapshot_ends_nothing_and_costs_nothing(settings: Setting
         assert await w.fetch("SELECT * FROM table_command") == []
 
 
+async def slot_seen(w: World, state: str) -> bool:
+    """A look at the source's only slot; whether coverage has ended by it."""
+    slots = [] if state == "missing" else [SlotState("s", active=True, wal_status=state, lag_bytes=0)]
+    return await Coverage(w.database).slot_seen("d", Look(slots, now(), now()), not_asked) is not None
+
+
+async def not_asked() -> None:
+    raise AssertionError("no snapshot is needed that does not come by itself")
+
+
 async def covers(w: World, start: int, end: int) -> Any:
     """The only table's coverage."""
     [(table, source, found)] = await Coverage(w.database).tables(start, end)
@@ -176,15 +187,15 @@ async def test_a_lost_slot_ends_coverage_until_the_next_complete_snapshot(settin
         before = await settle(w)
         coverage = Coverage(w.database)
         for state in ("reserved", "extended", "unreserved"):
-            assert not await coverage.slot_seen("d", state)
+            assert not await slot_seen(w, state)
         assert (await covers(w, before, now())).gaps == []
-        assert [await coverage.slot_seen("d", "lost"), await coverage.slot_seen("d", "lost")] == [True, False]
+        assert [await slot_seen(w, "lost"), await slot_seen(w, "lost")] == [True, False]
         lost = await settle(w)
         assert await incomplete(w, lost) == ["s.t"]
         assert "slot lost" in (await covers(w, before, now())).gaps[0].reason
         at = now()
         read(w, A, at, 1)
-        assert not await coverage.slot_seen("d", "reserved")
+        assert not await slot_seen(w, "reserved")
         await tell(w, ("s.t", 1))
         await completed(w)
         end = await settle(w)
@@ -218,7 +229,7 @@ async def test_a_trimmed_log_ends_coverage_and_a_missing_slot_does(settings: Set
         assert "hole: offsets 1 to 1" in found.gaps[0].reason
         assert await incomplete(w, end) == []
         assert await incomplete(w, end, before) == ["s.t"]
-        assert await Coverage(w.database).slot_seen("d", "missing")
+        assert await slot_seen(w, "missing")
         assert len((await covers(w, before, now() + HOUR)).gaps) == 2
 
 

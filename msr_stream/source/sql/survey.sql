@@ -111,13 +111,21 @@ order by 1, 2
 
 -- name: slots
 -- The replication slots of this database that the capture may use. $1 a slot's name, null: all.
--- `lag_bytes` is how much of the log the capture has not confirmed yet.
+-- `lag_bytes` is how much of the log the capture has not confirmed yet; `transactions` and `bytes` are what was decoded
+-- through the slot, counted from nothing when it is made, when the server starts after a crash, and when the counts are reset.
 select s.slot_name as name, s.active, coalesce(s.wal_status, 'lost') as wal_status,
-       pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint as lag_bytes
+       pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint as lag_bytes,
+       t.total_txns as transactions, t.total_bytes as bytes,
+       pg_postmaster_start_time()::text as server, t.stats_reset::text as reset
 from pg_replication_slots s
+left join pg_stat_replication_slots t on t.slot_name = s.slot_name
 where s.slot_type = 'logical' and case when $1::name is null then s.database = current_database() and s.plugin = 'pgoutput'
                                        else s.slot_name = $1::name end
 order by s.slot_name
+
+-- name: clock
+-- The source's clock, microseconds since 1970.
+select (extract(epoch from clock_timestamp()) * 1000000)::bigint
 
 -- name: published
 -- The tables whose changes are published, by whichever publication.

@@ -51,4 +51,5 @@ UPDATE snapshot_notice SET outcome = $2 WHERE notice_number = $1 AND outcome IS 
 -- name: cover
 -- A complete snapshot begins the coverage of shards that have waited for one.
 UPDATE coverage c SET covered_from = $2 WHERE shard_id = ANY ($1::int[]) AND covered_from = 'infinity' AND covered_until IS NULL
+    AND (c.not_before IS NULL OR c.not_before <= $2)
     AND NOT EXISTS (SELECT FROM coverage e WHERE e.shard_id = c.shard_id AND e.covered_until > $2)
