@@ -1,12 +1,13 @@
 """What the capture sends twice is stored once (design, invariant 2). Pure.
 
 A streamed record whose `source.sequence` is higher than the shard's last is new. Any other is a
-*candidate*: a copy if and only if its identity was recorded in this shard before.
+*candidate*: a copy if and only if its identity was recorded in this shard before. Where history that old has been
+removed nobody can tell any more; then a lower sequence and an earlier time than what came last make it a copy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from msr_stream.records.change import Change, Command, DeadLetter, Decoded, Identity, Marker
@@ -88,6 +89,7 @@ def sift(
     newest: int | None,
     predecessor: Predecessor,
     unsequenced: int | None = None,
+    removed: Mapping[str, int] | None = None,
 ) -> Sifted:
     """Leave the copies out.
 
@@ -99,8 +101,10 @@ def sift(
         newest: the newest source time recorded in it.
         predecessor: of the run's first record.
         unsequenced: the highest lsn recorded of records without a whole sequence.
+        removed: by table the instant before which its history has been removed.
     """
     sieve = _Sieve(asked, recorded, last, newest, predecessor)
+    sieve.removed = removed or {}
     sieve.unsequenced = unsequenced
     for item in decoded:
         if isinstance(item, Change):
@@ -136,6 +140,7 @@ class _Sieve:
         self.epoch: Change | Command | None = None
         self.last, self.newest, self.predecessor = last, newest, predecessor
         self.unsequenced: int | None = None
+        self.removed: Mapping[str, int] = {}
         self._asked, self._recorded = asked, recorded
         self._seen: set[Identity] = set()
 
@@ -181,6 +186,8 @@ class _Sieve:
         higher = sequence is not None and (self.last is None or sequence > self.last)
         if identity in self._seen or (identity in self._asked and identity in self._recorded):
             return False
+        if self._is_from_removed(change):
+            return False
         if higher:
             self.last = sequence
         elif sequence is not None and sequence != self.last and self._is_later(change):
@@ -192,6 +199,16 @@ class _Sieve:
         if identity is not None and identity in self._asked:
             self._seen.add(identity)
         return True
+
+    def _is_from_removed(self, change: Change | Command) -> bool:
+        """Whether it goes back behind what was recorded, to a time whose events are gone."""
+        return (
+            change.sequence is not None
+            and self.last is not None
+            and change.sequence < self.last
+            and self.newest is not None
+            and change.source_time < min(self.newest, self.removed.get(change.table_name, change.source_time))
+        )
 
     def _is_later(self, change: Change | Command) -> bool:
         return self.newest is None or change.source_time > self.newest

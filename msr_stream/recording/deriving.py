@@ -15,7 +15,7 @@ from msr_stream.recording.event import OldKey, OldState
 from msr_stream.recording.fold import fold
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.survey import survey
-from msr_stream.records.change import Change, Command, Decoded
+from msr_stream.records.change import Change, Command, Decoded, Identity
 from msr_stream.records.decode import Decoder
 from msr_stream.store.database import Database
 from msr_stream.store.history import History
@@ -101,10 +101,11 @@ class Deriver:
         """
         shard_id = progress.shard_id
         asked = candidates(decoded, progress.last_sequence, progress.unsequenced_lsn)
-        recorded = await self._look_up(lambda: self._history.recorded(shard_id, asked)) if asked else set()
+        nothing: tuple[set[Identity], dict[str, int]] = set(), {}
+        recorded, removed = await self._look_up(lambda: self._history.recorded(shard_id, asked)) if asked else nothing
         sifted = sift(
             decoded, asked, recorded, progress.last_sequence, progress.newest_source_time, self._predecessor,
-            progress.unsequenced_lsn,
+            progress.unsequenced_lsn, removed,
         )  # fmt: skip
         self._predecessor, self._before = sifted.predecessor, self._predecessor
         self._say_epoch(sifted)

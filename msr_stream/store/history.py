@@ -79,17 +79,16 @@ class History:
             for row in found
         }
 
-    async def recorded(self, shard_id: int, identities: Iterable[Identity]) -> set[Identity]:
-        """Which of these are in the shard already, in any form."""
+    async def recorded(self, shard_id: int, identities: Iterable[Identity]) -> tuple[set[Identity], dict[str, int]]:
+        """Which of these are in the shard already, in any form; and by table before when history has been removed."""
         asked = list(identities)
-        if not asked:
-            return set()
         lsns, txids, tables, entities = zip(*asked, strict=True)
         async with self._database.recording() as connection:
             found = await connection.fetch(
                 _sql["recorded_identities"], shard_id, list(range(len(asked))), lsns, txids, tables, entities
             )
-        return {asked[row["i"]] for row in found}
+            removed = await connection.fetch(_sql["removed_history"], list(set(tables)))
+        return {asked[row["i"]] for row in found}, {row["table_name"]: row["retained_from"] for row in removed}
 
     async def old_entity(self, shard: Shard, change: Change) -> OldState | None:
         """Last state of the entity under its old key, once its delete is recorded."""

@@ -9,7 +9,7 @@ from tests.acceptance.conftest import Scene
 
 _LOOKED = "SELECT slot_checked_at FROM msr.source WHERE source = 'demo' AND slot_counts <> '{}'"
 _ENDED = """SELECT FROM msr.coverage JOIN msr.shard USING (shard_id)
-            WHERE topic = 'demo.slot.quick' AND reason LIKE '%msr_slot was made anew'"""
+            WHERE topic = 'demo.slot.quick' AND reason ~ 'msr_slot was made anew'"""
 _WAITING = """SELECT FROM msr.coverage JOIN msr.shard USING (shard_id)
               WHERE topic = 'demo.slot.quick' AND covered_from = 'infinity'"""
 

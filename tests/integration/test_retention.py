@@ -248,6 +248,36 @@ async def test_broken_off_after_any_step_it_comes_to_the_same_end(settings: Sett
         assert {row[0] for row in tables} == {row[0] for row in known}
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["all history", "a table's own time"])
+async def test_what_is_sent_again_of_removed_history_is_a_copy(settings: Settings, own: bool) -> None:
+    """A connector that was down for as long as history is kept sends its last minute again when it comes back.
+
+    What shares its sequence with the last record is new: rows of one COPY do.
+    """
+    async with world(settings) as w:
+        await w.own()
+        old = cutoff() + (DAY if own else -30 * DAY)
+        for number in range(1, 4):
+            w.send({"id": number % 2, "n": number}, op="u" if number == 3 else "c", lsn=number, txId=number,
+                   sequence=f'["{number - 1}", "{number}"]', ts_us=old + number)  # fmt: skip
+        await w.flushed()
+        await settle(w)
+        if own:
+            await Retention(w.database).set_days("s.t", 3, ACTOR)
+        await retaining(w).run()
+        assert await w.fetch("SELECT FROM cdc_event") == []
+        before = await w.state("t1", await settle(w))
+        for number in (1, 2):
+            w.send({"id": number % 2, "n": number}, lsn=number, txId=number,
+                   sequence=f'["{number - 1}", "{number}"]', ts_us=old + number)  # fmt: skip
+        w.send({"id": 7, "n": 7}, lsn=3, txId=3, sequence='["2", "3"]', ts_us=old + 3)
+        await w.flushed()
+        assert [row["entity_id"] for row in await w.fetch("SELECT entity_id FROM cdc_event")] == ["7"]
+        assert (await w.fetch("SELECT copies FROM shard"))[0]["copies"] == 2
+        after = await w.state("t1", await settle(w))
+        assert [row for row in after if row["entity_id"] != "7"] == before
+
+
 async def test_an_answer_that_began_before_ends_whole_and_new_ones_do_not_wait(settings: Settings) -> None:
     """The run waits for the old answer; meanwhile new ones begin with the new bounds, and end at once."""
     async with filled(settings) as w:

@@ -272,3 +272,24 @@ def test_what_was_sent_without_a_whole_sequence_is_known_when_it_comes_with_one(
     assert asked == {again.identity}
     left = sift([again], asked, asked, None, None, Predecessor(), sifted.unsequenced_lsn)
     assert (left.changes, left.copies) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "time", "removed", "copies"),
+    [
+        ((1, 2), NOON - 5, NOON, 1),
+        ((1, 2), NOON - 5, NOON - 5, 0),  # its history is there: it would have been found
+        ((1, 2), NOON, NOON + 1, 0),  # not before what came last
+        ((8, 9), NOON - 5, NOON, 0),  # it shares the sequence of what came last, as rows of one COPY do
+        ((None, 2), NOON - 5, NOON, 0),
+    ],
+)
+def test_what_goes_back_to_removed_history_is_a_copy(
+    sequence: tuple[int | None, int], time: int, removed: int, copies: int
+) -> None:
+    """Whether it was recorded, nobody can tell any more: its order and its time tell."""
+    again = streamed("1", sequence=sequence)
+    again.source_time = time
+    asked = candidates([again], (8, 9))
+    sifted = sift([again], asked, set(), (8, 9), NOON, Predecessor(), None, {again.table_name: removed})
+    assert (sifted.copies, len(sifted.changes)) == (copies, 1 - copies)

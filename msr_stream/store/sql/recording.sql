@@ -150,6 +150,12 @@ WHERE EXISTS (
     SELECT FROM table_command c WHERE c.shard_id = $1 AND c.source_lsn = k.lsn
         AND c.source_txid IS NOT DISTINCT FROM k.txid AND c.table_name = k.table_name)
 
+-- name: removed_history
+-- Before when the history of tables has been removed, of those of which some has.
+SELECT t.table_name, greatest(h.retained_from, t.retained_from) AS retained_from
+FROM source_table t CROSS JOIN history_epoch h
+WHERE t.table_name = ANY ($1::text[]) AND coalesce(h.retained_from, t.retained_from) IS NOT NULL
+
 -- name: old_entity
 -- The delete by which an entity left its old key, wherever in the topic it was recorded.
 SELECT e.entity_state, e.unavailable_fields FROM shard s
