@@ -12,7 +12,7 @@
     + SessionMoved           a session has changed since it was read: read again
     + CommandApplied         a command was applied before: answer what is there
     + RequestError           a request is answered with a status and a code
-        - BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, Conflict 409,
+        - BadRequest 400, Unauthorized 401, Forbidden 403, NotFound 404, NotAcceptable 406, Conflict 409,
           TooManyRequests 429, Unavailable 503
 
 A class's docstring is its message unless the one who raises it says more.
@@ -134,6 +134,13 @@ class NotFound(RequestError):
 
     status = 404
     code = "NOT_FOUND"
+
+
+class NotAcceptable(RequestError):
+    """There is this answer in no form that the `Accept` header allows."""
+
+    status = 406
+    code = "NOT_ACCEPTABLE"
 
 
 class Conflict(RequestError):

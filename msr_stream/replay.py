@@ -13,10 +13,19 @@ from msr_stream.instants import DAY
 
 @dataclass(frozen=True)
 class Filter:
-    """Rows and events of `tables` older than `since` are left out; other tables are untouched."""
+    """What an answer holds of the world.
+
+    Attributes:
+        tables: rows and events of these that are older than `since` are left out; other tables are untouched.
+        since: that instant.
+        only: nothing but these tables; empty: all.
+        fields: nothing but these columns of each row; empty: all.
+    """
 
     tables: Sequence[str] = ()
     since: int | None = None
+    only: Sequence[str] = ()
+    fields: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def not_settled(bounds: Bounds) -> Unavailable:
 
 
 def state_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> StateQuery:
-    """Read `timestamp`, `filter_tables` and `filter_min_timestamp`.
+    """Read `timestamp` and the filters.
 
     Args:
         params: the query's parameters.
@@ -126,6 +135,30 @@ def events_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) 
     return EventsQuery(start, end, chosen)
 
 
+def live_filter(multi: Mapping[str, Sequence[str]]) -> Filter:
+    """Read the filters of what is told as it settles.
+
+    Raises:
+        BadRequest: one of them is not valid; each is named.
+    """
+    problems: list[dict[str, Any]] = []
+    chosen = _filter({}, multi, problems)
+    _refuse(problems)
+    return chosen
+
+
+def field_names(multi: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Read `fields`.
+
+    Raises:
+        BadRequest: it names none.
+    """
+    problems: list[dict[str, Any]] = []
+    names = _names(multi, "fields", problems)
+    _refuse(problems)
+    return names
+
+
 def _moment(
     params: Mapping[str, str], name: str, problems: list[dict[str, Any]], *, required: bool = False
 ) -> int | None:
@@ -143,13 +176,27 @@ def _moment(
 
 
 def _filter(params: Mapping[str, str], multi: Mapping[str, Sequence[str]], problems: list[dict[str, Any]]) -> Filter:
-    tables = [name.strip() for text in multi.get("filter_tables", ()) for name in text.split(",") if name.strip()]
+    tables = _list(multi, "filter_tables", problems)
     since = _moment(params, "filter_min_timestamp", problems)
-    if any("\0" in name for name in tables):
-        problems.append({"field": "filter_tables", "message": "filter_tables holds a NUL character"})
     if bool(tables) != bool(params.get("filter_min_timestamp")):
         problems.append({"field": "filter_tables", "message": "filter_tables and filter_min_timestamp go together"})
-    return Filter(tuple(tables), since)
+    return Filter(tables, since, _names(multi, "tables", problems), _names(multi, "fields", problems))
+
+
+def _names(multi: Mapping[str, Sequence[str]], name: str, problems: list[dict[str, Any]]) -> Sequence[str]:
+    """An include list; one without any name would include nothing, which nobody means, or everything."""
+    found = _list(multi, name, problems)
+    if name in multi and not found:
+        problems.append({"field": name, "message": f"{name} names nothing"})
+    return found
+
+
+def _list(multi: Mapping[str, Sequence[str]], name: str, problems: list[dict[str, Any]]) -> Sequence[str]:
+    """Several with commas, or repeated."""
+    found = [part.strip() for text in multi.get(name, ()) for part in text.split(",") if part.strip()]
+    if any("\0" in part for part in found):
+        problems.append({"field": name, "message": f"{name} holds a NUL character"})
+    return tuple(found)
 
 
 def _refuse(problems: list[dict[str, Any]]) -> None:

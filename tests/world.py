@@ -13,7 +13,7 @@ from msr_stream.recording.feed import Delivery
 from msr_stream.recording.progress import Shard
 from msr_stream.recording.recorder import Recorder
 from msr_stream.recording.settling import Settler
-from msr_stream.replay import EventsQuery, StateQuery
+from msr_stream.replay import EventsQuery, Filter, StateQuery
 from msr_stream.settings import Settings
 from msr_stream.store.database import Database
 from msr_stream.store.migrations import migrate
@@ -22,6 +22,7 @@ from msr_stream.store.settled import Settled
 from msr_stream.testing import MemoryBroker, MemoryFeed
 
 TOPIC = "d.s.t"
+_ALL = Filter()
 
 
 class World:
@@ -114,19 +115,19 @@ class World:
         async with self.database.recording() as connection:
             return list(await connection.fetch(query, *arguments))
 
-    async def state(self, tenant: str, at: int | None = None) -> list[dict[str, Any]]:
+    async def state(self, tenant: str, at: int | None = None, chosen: Filter = _ALL) -> list[dict[str, Any]]:
         """The state at an instant, as a client sees it."""
         pieces: list[bytes] = []
         async with self.replay.snapshot(tenant, at) as snapshot:
-            await snapshot.state(StateQuery(at), snapshot.resolve(at), _into(pieces))
+            await snapshot.state(StateQuery(at, chosen), snapshot.resolve(at), _into(pieces))
         return _rows(pieces)
 
-    async def events(self, tenant: str, start: int, end: int) -> list[dict[str, Any]]:
+    async def events(self, tenant: str, start: int, end: int, chosen: Filter = _ALL) -> list[dict[str, Any]]:
         """The events of a window, as a client sees them."""
         pieces: list[bytes] = []
         async with self.replay.snapshot(tenant, end) as snapshot:
             snapshot.resolve(end)
-            await snapshot.events(EventsQuery(start, end), _into(pieces))
+            await snapshot.events(EventsQuery(start, end, chosen), _into(pieces))
         return _rows(pieces)
 
     async def _crash(self, error: BaseException) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, Field
 
+from msr_stream.replay import field_names
 from msr_stream.store import browsing
 from web import answers, reading
 from web.middleware import limited, runtime
@@ -28,7 +29,11 @@ class ActivityParams(WindowParams):
 
 
 class EntityParams(WindowParams, Paging):
-    """Which page of its events, in order."""
+    """Which page of its events, in order, and what of each."""
+
+    fields: list[str] | str | None = Field(
+        None, description="nothing but these columns, several with commas or repeated; one unknown is not there"
+    )
 
 
 class TablesParams(BaseModel):
@@ -101,6 +106,7 @@ async def tables(request: web.Request) -> web.Response:
 async def entity(request: web.Request) -> web.Response:
     """What happened to one entity, in order, with the fields that each event has changed."""
     asked, page = reading.query(request, EntityParams), reading.page(request, ())
+    fields = field_names(reading.lists(request))
     replay = runtime(request).replay
     replay.check_early(asked.end)
     name = request.match_info
@@ -108,7 +114,7 @@ async def entity(request: web.Request) -> web.Response:
         snapshot.bounds.check_window(asked.start, asked.end)
         snapshot.resolve(asked.end)
         window = (asked.start, asked.end)
-        found, total = await browsing.entity(snapshot, name["table"], name["entity"], window, page)
+        found, total = await browsing.entity(snapshot, name["table"], name["entity"], window, page, fields)
     return answers.paged(found, page._replace(sort=(("event_timestamp", "asc"),)), total)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from msr_stream import instants
 from msr_stream.segments import Rendering, key_of
@@ -22,6 +23,8 @@ from web.streaming import choose_encoding
 
 #: Parameters that say who asks or when, not for what.
 _NOT_CONTENT = {"session_id", "timestamp", "start", "end"}
+#: Parameters that are sets of names, with commas or repeated.
+_SETS = {"filter_tables", "tables", "fields"}
 #: Longer lists of tables are only in the body; clients and proxies take no longer header.
 _LONGEST_HEADER = 4000
 
@@ -33,17 +36,24 @@ class Cached:
         request: who asks for it.
         standing: where the history stands; `None`: the answer may still change, nothing is kept.
         moments: the resolved instants that it is about.
+        tables: the tables that it is about; empty: all.
+
+    Raises:
+        NotAcceptable: the client takes no form that there is.
     """
 
-    def __init__(self, request: web.Request, standing: Standing | None, moments: Sequence[int]) -> None:
+    def __init__(
+        self, request: web.Request, standing: Standing | None, moments: Sequence[int], tables: Sequence[str] = ()
+    ) -> None:
         self._request, self._standing = request, standing
-        self._kept = standing is not None and not standing.missing.pending
+        self._media_type = media_type_of(request)
+        self._missing = standing.missing.among(tables) if standing is not None else None
+        self._kept = self._missing is not None and not self._missing.pending
         self._encoding = choose_encoding(request.headers.get("Accept-Encoding", ""))
-        if self._kept and standing is not None:
-            asked = sorted((name, value) for name, value in request.query.items() if name not in _NOT_CONTENT)
-            tenant = request[CALLER].tenant
-            names = standing.missing.names
-            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, names, media_type_of(request))
+        if self._kept and standing is not None and self._missing is not None:
+            tenant, names = request[CALLER].tenant, self._missing.names
+            asked = asked_for(request.query)
+            content = key_of(standing.epoch, tenant, request.path, list(moments), asked, names, self._media_type)
             self._etag = f'W/"{content.rsplit(":", 1)[1]}"'
             self._key = key_of(content, self._encoding)
 
@@ -67,7 +77,7 @@ class Cached:
         if body is None:
             return None
         headers["Content-Encoding"] = self._encoding
-        return web.Response(body=body, content_type=media_type_of(self._request), headers=headers)
+        return web.Response(body=body, content_type=self._media_type, headers=headers)
 
     def rendering(self) -> AbstractAsyncContextManager[Rendering | None]:
         """Around the rendering of an answer that `serve` did not have; yields what takes its pieces, if it is kept.
@@ -81,7 +91,8 @@ class Cached:
 
     def _about(self) -> dict[str, str]:
         assert self._standing is not None
-        return about(self._standing.bounds.latest_answer, self._standing.missing.names)
+        assert self._missing is not None
+        return about(self._standing.bounds.latest_answer, self._missing.names)
 
 
 def about(settled: int | None, incomplete: Sequence[str]) -> dict[str, str]:
@@ -91,6 +102,22 @@ def about(settled: int | None, incomplete: Sequence[str]) -> dict[str, str]:
         named = quote(",".join(incomplete), safe=",.*_- ")
         headers["X-Incomplete"] = named if len(named) <= _LONGEST_HEADER else "*"
     return headers
+
+
+def asked_for(query: MultiMapping[str]) -> list[tuple[str, str]]:
+    """The parameters that say for what; in whichever order they and their names came, it is the same answer.
+
+    Of one that is no list and is given more than once the first counts, as where it is read.
+    """
+    single = {(name, query[name]) for name in query if name not in _NOT_CONTENT | _SETS}
+    listed = {
+        (name, part.strip())
+        for name in _SETS
+        for value in query.getall(name, [])
+        for part in value.split(",")
+        if part.strip()
+    }
+    return sorted(single | listed)
 
 
 def _tags(header: str) -> set[str]:

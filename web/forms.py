@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from msr_stream import instants
+from msr_stream.errors import NotAcceptable
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
 
@@ -67,14 +68,48 @@ class Lines:
 
 
 def form_of(request: web.Request) -> Form:
-    """The form that the client accepts: NDJSON if it names it."""
+    """The form that the client accepts (`media_type_of`)."""
     return Lines() if media_type_of(request) == NDJSON else Document()
 
 
 def media_type_of(request: web.Request) -> str:
-    """The media type that the client gets."""
-    accepted = (part.split(";")[0].strip().lower() for part in request.headers.get("Accept", "").split(","))
-    return NDJSON if NDJSON in accepted else JSON
+    """The media type that the client gets: NDJSON if it prefers it by name, or takes no JSON.
+
+    A client that names neither, as a browser does, gets JSON all the same; one that refuses both is told so (RFC 9110,
+    sections 12.4.2 and 12.5.1).
+
+    Raises:
+        NotAcceptable: it refuses all that there is.
+    """
+    weights = _weights(",".join(request.headers.getall("Accept", [])))
+    json_weight, lines_weight = (_weight(weights, kind) for kind in (JSON, NDJSON))
+    if weights.get(NDJSON, 0.0) > 0 and weights[NDJSON] >= (json_weight or 0.0):
+        return NDJSON
+    if json_weight is None or json_weight > 0:
+        return JSON
+    if lines_weight:
+        return NDJSON
+    raise NotAcceptable
+
+
+def _weights(header: str) -> dict[str, float]:
+    """What a header weighs each media range with; a weight that is none counts as 0."""
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        given = [value.strip() for key, _, value in (one.partition("=") for one in parameters) if key.strip() == "q"]
+        try:
+            weights[name] = float(given[0]) if given else 1.0
+        except ValueError:
+            weights[name] = 0.0
+    weights.pop("", None)
+    return weights
+
+
+def _weight(weights: Mapping[str, float], kind: str) -> float | None:
+    """The weight of the most specific range that holds it; `None`: nothing was said of it."""
+    ranges = kind, f"{kind.partition('/')[0]}/*", "*/*"
+    return next((weights[one] for one in ranges if one in weights), None)
 
 
 def _about(incomplete: Sequence[str]) -> bytes:

@@ -12,11 +12,11 @@ from pydantic import Field
 from msr_stream import instants, logs
 from msr_stream.errors import BadRequest, Unavailable
 from msr_stream.instants import SECOND
-from msr_stream.replay import Bounds, EventsQuery
+from msr_stream.replay import Bounds, EventsQuery, Filter, live_filter
 from msr_stream.runtime import Runtime
 from web import reading
 from web.middleware import limited, runtime
-from web.models import Moment, Request
+from web.models import Chosen, Moment, Request
 from web.routes import CALLER, Requires, Route
 from web.stream import EventStream
 
@@ -28,7 +28,7 @@ _PLACE = re.compile(r"[0-9]{1,18}(\.[0-9]{1,9})?")
 _SLICE = 5 * SECOND
 
 
-class LiveParams(Request):
+class LiveParams(Chosen, Request):
     """From when on."""
 
     since: Moment = Field(description="RFC 3339 with offset; what happened after it")
@@ -39,7 +39,7 @@ class Place(NamedTuple):
     """How far a client has got: `seen` events of an instant, or all of them (`None`).
 
     The id of an event is its place, so that a client that comes again gets each event once: what is settled never
-    changes, hence neither does an event's number among those of its instant.
+    changes, hence neither does an event's number among those of its instant that were asked for.
     """
 
     instant: int
@@ -69,7 +69,7 @@ class _Stamp(msgspec.Struct):
 async def live(request: web.Request) -> web.StreamResponse:
     """What is recorded, as it settles: `change` for each event in order, `settled` once an instant is told whole."""
     parts = runtime(request)
-    place = _place(request)
+    place, chosen = _place(request), live_filter(reading.lists(request))
     standing = await parts.standings.at(None)
     bounds = standing.bounds if standing is not None else Bounds(instants.now(), instants.FIRST, 0, None, shards=False)
     bounds.check(place.instant)
@@ -79,18 +79,18 @@ async def live(request: web.Request) -> web.StreamResponse:
     ):
         async for settled in stream.items(tide):
             try:
-                place = await _tell(request, stream, place, settled)
+                place = await _tell(request, stream, place, settled, chosen)
             except Unavailable as error:
                 log.info("a live stream waits", reason=str(error))
     return stream.response
 
 
-async def _tell(request: web.Request, stream: EventStream, place: Place, settled: int) -> Place:
+async def _tell(request: web.Request, stream: EventStream, place: Place, settled: int, chosen: Filter) -> Place:
     """Send what has settled after a place; returns the new one."""
     parts = runtime(request)
     while place.instant < settled and not parts.stopping.is_set():
         end = min(place.instant + _SLICE, settled)
-        for event_id, line in await _read(parts, request[CALLER].tenant, place, end):
+        for event_id, line in await _read(parts, request[CALLER].tenant, place, end, chosen):
             await stream.send_raw("change", line, event_id)
         place = Place(end)
         await stream.send("settled", {"settled_until": instants.render(end)}, str(place))
@@ -103,7 +103,7 @@ def _place(request: web.Request) -> Place:
     return Place(reading.query(request, LiveParams).since)
 
 
-async def _read(parts: Runtime, tenant: str, place: Place, end: int) -> list[tuple[str, bytes]]:
+async def _read(parts: Runtime, tenant: str, place: Place, end: int, chosen: Filter) -> list[tuple[str, bytes]]:
     """The events after a place and up to an instant, each with its id."""
     start = place.instant if place.seen is None else place.instant - 1
     pieces: list[bytes] = []
@@ -113,7 +113,7 @@ async def _read(parts: Runtime, tenant: str, place: Place, end: int) -> list[tup
 
     async with parts.replay.snapshot(tenant, end) as snapshot:
         snapshot.resolve(end)
-        await snapshot.events(EventsQuery(start, end), gather)
+        await snapshot.events(EventsQuery(start, end, chosen), gather)
     found, instant, number = [], -1, 0
     for row in b"".join(pieces).splitlines():
         line = row[1:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from msr_stream import instants
 
@@ -25,6 +25,17 @@ class Request(BaseModel):
     """A body or the parameters of a request: unknown fields are named, not passed over."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Chosen(BaseModel):
+    """What an answer holds of the world."""
+
+    tables: list[str] | str | None = Field(
+        None, description="nothing but these, schema.table, several with commas or repeated; one unknown has no rows"
+    )
+    fields: list[str] | str | None = Field(
+        None, description="nothing but these columns of each entity_state, likewise; one unknown is not there"
+    )
 
 
 class Paging(BaseModel):

@@ -17,6 +17,7 @@ ERRORS = {
     401: "There is no bearer token, or it is not valid.",
     403: "The token does not allow it.",
     404: "There is nothing at this address, or nothing that the caller may see.",
+    406: "There is this answer in no form that `Accept` allows: JSON is refused (`;q=0`), and no other one is named.",
     409: "What is there now does not allow it: the session limit, a session that has ended, an old `occ_lock`.",
     413: "The body is too large.",
     429: "The caller has as much under way as one may have; `Retry-After` says when to try again.",

@@ -36,8 +36,13 @@ def query(request: web.Request, model: type[M]) -> M:
     Raises:
         BadRequest: they are not what the model wants; each is named.
     """
-    given = {name: request.query.getall(name) for name in request.query}
+    given = lists(request)
     return _validated(model, {name: values[0] if len(values) == 1 else values for name, values in given.items()})
+
+
+def lists(request: web.Request) -> dict[str, list[str]]:
+    """All values of each parameter."""
+    return {name: request.query.getall(name) for name in request.query}
 
 
 def identifier(request: web.Request, name: str = "id") -> uuid.UUID:

@@ -7,16 +7,17 @@ from typing import Literal
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from msr_stream.replay import events_query, state_query
+from msr_stream.replay import Filter, events_query, state_query
 from msr_stream.store.replay import Snapshot
 from web.cached import Cached, about
 from web.middleware import limited, runtime
-from web.models import Json, Time
+from web.models import Chosen, Json, Time
+from web.reading import lists
 from web.routes import CALLER, Requires, Route
 from web.streaming import Answer
 
 
-class FilterParams(BaseModel):
+class FilterParams(Chosen):
     """What is left out: rows and events of these tables that are older than an instant; the two go together."""
 
     filter_tables: list[str] | None = Field(None, description="schema.table, several with commas or repeated")
@@ -49,7 +50,7 @@ class EventView(BaseModel):
 @limited
 async def state(request: web.Request) -> web.StreamResponse:
     """The state of every live entity at an instant."""
-    query = state_query(request.query, _lists(request))
+    query = state_query(request.query, lists(request))
     replay = runtime(request).replay
     replay.check_early(query.at)
     standing = await runtime(request).standings.at(query.at)
@@ -58,14 +59,14 @@ async def state(request: web.Request) -> web.StreamResponse:
         moment = standing.bounds.latest_answer if query.at is None else query.at
         assert moment is not None
         standing.bounds.check(moment)
-    cached = Cached(request, standing, [moment] if moment is not None else [])
+    cached = Cached(request, standing, [moment] if moment is not None else [], query.filter.only)
     if (kept := await cached.serve()) is not None:
         return kept
     async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, moment) as snapshot:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
-        headers, incomplete = await _headers(snapshot, at, cached)
+        headers, incomplete = await _headers(snapshot, at, cached, query.filter)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return answer.response
@@ -74,33 +75,29 @@ async def state(request: web.Request) -> web.StreamResponse:
 @limited
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that changed in a window, in order."""
-    query = events_query(request.query, _lists(request))
+    query = events_query(request.query, lists(request))
     replay = runtime(request).replay
     replay.check_early(query.end)
     standing = await runtime(request).standings.at(query.end, query.start)
     if standing is not None:
         standing.bounds.check_window(query.start, query.end)
-    cached = Cached(request, standing, [query.start, query.end])
+    cached = Cached(request, standing, [query.start, query.end], query.filter.only)
     if (kept := await cached.serve()) is not None:
         return kept
     async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        headers, incomplete = await _headers(snapshot, query.end, cached, query.start)
+        headers, incomplete = await _headers(snapshot, query.end, cached, query.filter, query.start)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
 
-def _lists(request: web.Request) -> dict[str, list[str]]:
-    return {name: request.query.getall(name) for name in request.query}
-
-
 async def _headers(
-    snapshot: Snapshot, at: int, cached: Cached, start: int | None = None
+    snapshot: Snapshot, at: int, cached: Cached, chosen: Filter, start: int | None = None
 ) -> tuple[dict[str, str], list[str]]:
     """An answer's headers, and the tables of which it may not have all."""
-    incomplete = await snapshot.incomplete(at, start)
+    incomplete = await snapshot.incomplete(at, start, chosen.only)
     known = about(snapshot.bounds.latest_answer, incomplete)
     return cached.headers | {"Vary": "Accept, Accept-Encoding"} | known, incomplete
 
@@ -114,7 +111,7 @@ ROUTES = [
         "replay",
         query=StateParams,
         data=list[EventView],
-        errors=(429,),
+        errors=(406, 429),
         streamed=True,
     ),
     Route(
@@ -125,7 +122,7 @@ ROUTES = [
         "replay",
         query=EventsParams,
         data=list[EventView],
-        errors=(429,),
+        errors=(406, 429),
         streamed=True,
     ),
 ]

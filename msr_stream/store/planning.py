@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from msr_stream.instants import FIRST, MINUTE
 from msr_stream.replay import Filter
-from msr_stream.store import queries
+from msr_stream.store import filters, queries
 from msr_stream.store.database import Connection
 from msr_stream.store.literals import instant, literal
 
 _sql = queries.load("replay")
 
+_ALL = Filter()
 #: Shards with fewer rows to read than this share a statement: planning one costs as much as reading some hundreds.
 SMALL = 2_000
 #: So many of them, at most.
@@ -44,9 +45,15 @@ class Part(NamedTuple):
     rows: int
 
 
-async def parts(connection: Connection, at: int) -> list[Part]:
-    """What a state is read from, by shard; shards that have nothing up to that instant may be left out."""
-    found = await connection.fetch(_sql["plan"], at)
+async def parts(connection: Connection, at: int, tables: Sequence[str] = ()) -> list[Part]:
+    """What a state is read from, by shard; those that have nothing up to that instant may be left out.
+
+    Args:
+        connection: reads.
+        at: the instant.
+        tables: shards without any of these are left out; empty: none.
+    """
+    found = await connection.fetch(_sql["plan"], at, list(tables) or None)
     return [
         Part(row["shard_id"], row["keyframe_id"] or 0, row["position"],
              FIRST if row["keyframe_timestamp"] is None else row["keyframe_timestamp"], row["to_read"])
@@ -54,43 +61,45 @@ async def parts(connection: Connection, at: int) -> list[Part]:
     ]  # fmt: skip
 
 
-def state_statements(found: Sequence[Part], at: int, tenant: str, where: str = "true") -> Iterator[str]:
+def state_statements(found: Sequence[Part], at: int, tenant: str, chosen: Filter = _ALL) -> Iterator[str]:
     """The statements that give a state: those that small shards share, and a big shard's own."""
     small = [part for part in found if part.rows < SMALL]
     for start in range(0, len(small), _TOGETHER):
-        yield _state("small_states", small[start : start + _TOGETHER], at, tenant, where)
+        yield _state("small_states", small[start : start + _TOGETHER], at, tenant, chosen)
     for part in found:
         if part.rows >= SMALL:
-            yield _state("state", [part], at, tenant, where)
+            yield _state("state", [part], at, tenant, chosen)
 
 
-def _state(name: str, group: Sequence[Part], at: int, tenant: str, where: str) -> str:
+def _state(name: str, group: Sequence[Part], at: int, tenant: str, chosen: Filter) -> str:
     keyframes = [part for part in group if part.keyframe_id]
     times = _any("keyframe_timestamp", (instant(part.after) for part in keyframes))
     return _sql[name].format(
-        row=_sql["row"],
-        where=where,
+        row=filters.row(chosen),
+        where=filters.left_out(chosen),
         tenant=literal(tenant),
-        keyframes=f"{_any('keyframe_id', (part.keyframe_id for part in keyframes))} AND {times}",
-        events=_either(_events_after(part, at) for part in group),
+        keyframes=filters.of_tables(
+            f"{_any('keyframe_id', (part.keyframe_id for part in keyframes))} AND {times}", chosen
+        ),
+        events=filters.of_tables(_either(_events_after(part, at) for part in group), chosen),
     )
 
 
-def events_statement(shards: Sequence[int], start: int, end: int, tenant: str, where: str = "true") -> str:
+def events_statement(shards: Sequence[int], start: int, end: int, tenant: str, chosen: Filter = _ALL) -> str:
     """The statement that gives the events of some shards after one instant and up to another."""
     return _sql["events"].format(
-        row=_sql["row"],
-        where=where,
+        row=filters.row(chosen),
+        where=filters.left_out(chosen),
         tenant=literal(tenant),
-        shards=_any("shard_id", shards),
+        shards=filters.of_tables(_any("shard_id", shards), chosen),
         start=instant(start),
         end=instant(end),
     )
 
 
-async def shards_since(connection: Connection, start: int) -> list[int]:
-    """Shards that have events after an instant."""
-    return [row["shard_id"] for row in await connection.fetch(_sql["shards_since"], start)]
+async def shards_since(connection: Connection, start: int, tables: Sequence[str] = ()) -> list[int]:
+    """Shards that have events after an instant, and may have some of these tables; empty: of any."""
+    return [row["shard_id"] for row in await connection.fetch(_sql["shards_since"], start, list(tables) or None)]
 
 
 def next_slice(length: int, brought: int | None) -> int:
@@ -105,13 +114,6 @@ def next_slice(length: int, brought: int | None) -> int:
     if brought < _LITTLE:
         return length * 4
     return max(1, length // 2) if brought > _MUCH else length
-
-
-def left_out(chosen: Filter) -> str:
-    """A filter as a condition."""
-    if not chosen.tables or chosen.since is None:
-        return "true"
-    return f"NOT (table_name = ANY ({literal(chosen.tables)}) AND event_timestamp < {instant(chosen.since)})"
 
 
 def _events_after(part: Part, at: int) -> str:

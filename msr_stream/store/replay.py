@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -61,32 +61,38 @@ class Snapshot:
             raise not_settled(self.bounds)
         return latest if moment is None else moment
 
-    async def incomplete(self, at: int, start: int | None = None) -> list[str]:
-        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it; `*`: any."""
+    async def incomplete(self, at: int, start: int | None = None, tables: Sequence[str] = ()) -> list[str]:
+        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it; `*`: any.
+
+        Args:
+            at: the instant.
+            start: the window's beginning.
+            tables: of these alone; empty: of all.
+        """
         if not self.bounds.shards:
             return ["*"]
-        return (await missing(self._connection, at, at if start is None else start)).names
+        return (await missing(self._connection, at, at if start is None else start)).among(tables).names
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard."""
         with metrics.QUERY_SECONDS.labels("state").time():
-            found = await planning.parts(self._connection, at)
+            found = await planning.parts(self._connection, at, query.filter.only)
             await self._connection.execute(_sql["no_loops"])
-            for statement in planning.state_statements(found, at, self.tenant, planning.left_out(query.filter)):
+            for statement in planning.state_statements(found, at, self.tenant, query.filter):
                 await self._copy(statement, sink)
             await self._connection.execute(_sql["loops"])
 
     async def events(self, query: EventsQuery, sink: Sink) -> None:
         """The events of a window, in the served order, slice after slice."""
         with metrics.QUERY_SECONDS.labels("events").time():
-            shards = await planning.shards_since(self._connection, query.start)
-            where, counted = planning.left_out(query.filter), _Counted(sink)
+            shards = await planning.shards_since(self._connection, query.start, query.filter.only)
+            counted = _Counted(sink)
             start, length, brought = query.start, 0, None
             while shards and start < query.end:
                 length = planning.next_slice(length, brought)
                 end = min(start + length, query.end)
                 counted.bytes = 0
-                await self._copy(planning.events_statement(shards, start, end, self.tenant, where), counted)
+                await self._copy(planning.events_statement(shards, start, end, self.tenant, query.filter), counted)
                 start, brought = end, counted.bytes
 
     async def rows(self, statement: str, *arguments: Any) -> list[Any]:

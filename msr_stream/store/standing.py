@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,6 +31,19 @@ class Missing(NamedTuple):
     def names(self) -> list[str]:
         """All of them."""
         return sorted(self.pending | self.uncovered)
+
+    def among(self, tables: Sequence[str]) -> Missing:
+        """Those that an answer about some tables depends on; none given: all.
+
+        Of a topic without any record yet the table is known without its source's prefix.
+        """
+        if not tables:
+            return self
+        pending, uncovered = (
+            frozenset(name for name in names if any(f".{table}".endswith(f".{name}") for table in tables))
+            for names in self
+        )
+        return Missing(pending, uncovered)
 
 
 @dataclass(frozen=True)

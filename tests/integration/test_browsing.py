@@ -70,6 +70,23 @@ async def test_an_entitys_history_names_the_fields_that_changed(told: tuple[Worl
     ]  # fmt: skip
 
 
+async def test_a_history_of_some_fields_has_no_others(told: tuple[World, int]) -> None:
+    """Neither in the row nor among what has changed; what is left is the text that arrived."""
+    w, before = told
+    async with snapshot(w, "t1") as s:
+        window = before, s.resolve(None)
+        found, total = await browsing.entity(s, "s.t", "1", window, Page(1, 10), ("price", "no such"))
+        others, _ = await browsing.entity(s, "s.t", "1", window, Page(1, 10), ("huge",))
+    assert total == 3
+    assert [orjson.dumps(event["entity_state"]).decode() for event in found] == [
+        '{"price":1.10}', '{"price":1.10}', '{"price":1.1}',
+    ]  # fmt: skip
+    assert [orjson.dumps(event["changed"]).decode() for event in found] == [
+        '{"price":{"after":1.10}}', "{}", '{"price":{"before":1.10,"after":1.1}}',
+    ]  # fmt: skip
+    assert [list(event["changed"]) for event in others] == [["huge"], [], []]
+
+
 async def test_pages_of_a_history_are_the_history(told: tuple[World, int]) -> None:
     w, before = told
     async with snapshot(w, "t1") as s:

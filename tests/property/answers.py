@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from msr_stream.replay import EventsQuery, StateQuery
+from msr_stream.replay import EventsQuery, Filter, StateQuery
 from msr_stream.store.replay import Snapshot
 from tests.property.rendering import Row
 
+_ALL = Filter()
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -62,10 +63,10 @@ class Kept:
     events: dict[int, list[Served]] = field(default_factory=dict)
 
 
-async def state(snapshot: Snapshot, at: int) -> State:
+async def state(snapshot: Snapshot, at: int, chosen: Filter = _ALL) -> State:
     """The state at an instant."""
     text = bytearray()
-    await snapshot.state(StateQuery(at), at, lambda piece: _add(text, piece))
+    await snapshot.state(StateQuery(at, chosen), at, lambda piece: _add(text, piece))
     found: State = {}
     for event in _read(text):
         assert (event.table_name, event.entity_id) not in found, "one entity twice in a state"
@@ -74,11 +75,20 @@ async def state(snapshot: Snapshot, at: int) -> State:
     return found
 
 
-async def events(snapshot: Snapshot, start: int, end: int) -> list[Served]:
+async def events(snapshot: Snapshot, start: int, end: int, chosen: Filter = _ALL) -> list[Served]:
     """The events of a window."""
     text = bytearray()
-    await snapshot.events(EventsQuery(start, end), lambda piece: _add(text, piece))
+    await snapshot.events(EventsQuery(start, end, chosen), lambda piece: _add(text, piece))
     return _read(text)
+
+
+def part_of(state: State, chosen: Filter) -> State:
+    """What a filter leaves of a state."""
+    return {
+        entity: (op, time, {name: value for name, value in row.items() if name in chosen.fields})
+        for entity, (op, time, row) in state.items()
+        if entity[0] in chosen.only
+    }
 
 
 def folded(state: State, events: Iterable[Served]) -> State:

@@ -13,7 +13,9 @@ import msgspec
 
 from msr_stream.instants import MINUTE
 from msr_stream.recording.progress import Shard
-from tests.property.answers import events, folded, state
+from msr_stream.replay import Filter
+from msr_stream.store.replay import Snapshot
+from tests.property.answers import State, events, folded, part_of, state
 from tests.property.naive import Expected, first_seen, fold, state_at
 from tests.property.rendering import Row
 from tests.property.world import TENANTS, World
@@ -91,6 +93,22 @@ async def check_answers(world: World, timed: Sequence[Timed]) -> None:
                 window = await events(snapshot, start, end)
                 assert window == sorted(window, key=lambda event: event.time)
                 assert folded(before, window) == states[end], f"{tenant}: state({start}) + events up to {end}"
+                await _check_part(snapshot, random, (start, before), (end, states[end]))
+
+
+async def _check_part(snapshot: Snapshot, random: Random, first: tuple[int, State], last: tuple[int, State]) -> None:
+    """Of some tables and columns the same holds as of the whole, value by value; unknown names do no harm."""
+    (start, before), (end, after) = first, last
+    tables = sorted({table for table, _ in (*before, *after)})
+    fields = sorted({name for _, _, row in (*before.values(), *after.values()) for name in row})
+    chosen = Filter(
+        only=("no.such", *random.sample(tables, random.randint(0, len(tables)))),
+        fields=("no such", *random.sample(fields, random.randint(0, min(3, len(fields))))),
+    )
+    found = await state(snapshot, start, chosen)
+    assert found == part_of(before, chosen), f"the state at {start} with {chosen}"
+    window = await events(snapshot, start, end, chosen)
+    assert folded(found, window) == part_of(after, chosen), f"state({start}) + events up to {end} with {chosen}"
 
 
 async def _recorded(world: World, shard: Shard) -> list[Any]:

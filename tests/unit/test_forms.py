@@ -6,7 +6,9 @@ import json
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
+from msr_stream.errors import NotAcceptable
 from web.forms import Document, Form, Lines, form_of
 
 ROWS = [b',{"a":1}\n,{"a":"},\\n,{"}\n', b',{"a":2}\n']
@@ -39,7 +41,34 @@ def test_lines_are_the_rows_and_the_last_one_counts_them() -> None:
         ("application/json", Document),
         ("*/*", Document),
         ("", Document),
+        ("application/x-ndjson;q=0", Document),
+        ("application/x-ndjson; q=0.0, */*", Document),
+        ("application/x-ndjson;q=0.5, application/json", Document),
+        ("application/x-ndjson;q=0.5, application/json;q=0.4", Lines),
+        ("application/x-ndjson, application/json", Lines),
+        ("application/x-ndjson;q=0.5, */*;q=0.1", Lines),
+        ("application/x-ndjson;q=0.5, */*", Document),
+        ("application/json;q=0, */*", Lines),
+        ("application/json;charset=utf-8;q=0, application/x-ndjson;profile=x", Lines),
+        ("application/*", Document),
+        ("text/csv", Document),
+        ("*/*;q=0, application/json", Document),
+        ("application/x-ndjson;q=much", Document),
     ],
 )
 def test_the_form_is_the_one_that_is_accepted(accept: str, kind: type[Form]) -> None:
     assert type(form_of(make_mocked_request("GET", "/", headers={"Accept": accept}))) is kind
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*;q=0", "application/*;q=0", "application/json;q=0", "application/json;q=0, text/csv"]
+)
+def test_a_client_that_refuses_every_form_is_told_so(accept: str) -> None:
+    with pytest.raises(NotAcceptable) as caught:
+        form_of(make_mocked_request("GET", "/", headers={"Accept": accept}))
+    assert (caught.value.status, caught.value.code) == (406, "NOT_ACCEPTABLE")
+
+
+def test_several_accept_headers_are_one() -> None:
+    headers = CIMultiDict([("Accept", "application/json;q=0.1"), ("Accept", "application/x-ndjson")])
+    assert type(form_of(make_mocked_request("GET", "/", headers=headers))) is Lines

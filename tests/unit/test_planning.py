@@ -8,7 +8,8 @@ import pytest
 
 from msr_stream.instants import DAY, FIRST, MINUTE
 from msr_stream.replay import Filter
-from msr_stream.store.planning import Part, events_statement, left_out, next_slice, state_statements
+from msr_stream.store.filters import left_out
+from msr_stream.store.planning import Part, events_statement, next_slice, state_statements
 
 NOON = 1_795_348_800_000_000
 
@@ -48,6 +49,32 @@ def test_a_filter_is_a_condition() -> None:
         "NOT (table_name = ANY (ARRAY['s.t', 's.''u']::text[]) "
         "AND event_timestamp < '2026-11-22T12:00:00.000000Z'::timestamptz)"
     )
+
+
+def test_without_a_filter_the_statements_are_what_they_were() -> None:
+    """What is asked most must not become slower: the row is concatenated, no condition is added."""
+    for statement in (*state_statements([part(1, 10), part(2, 5000)], NOON, "t1"), events_statement([1], 1, 2, "t1")):
+        assert "coalesce(entity_state, 'null')" in statement
+        assert "json_each" not in statement
+        assert "table_name = ANY" not in statement
+
+
+@pytest.mark.parametrize("rows", [10, 5000])
+def test_only_the_tables_asked_for_are_read_from_keyframes_and_events(rows: int) -> None:
+    """The condition holds for all shards of a statement, and is below the choice of each entity's last event."""
+    chosen = Filter(only=("s.t", "s.'u"))
+    (statement,) = state_statements([part(1, rows)], NOON, "t1", chosen)
+    condition = "AND table_name = ANY (ARRAY['s.t', 's.''u']::text[])"
+    scans = re.findall(r"FROM v_(?:keyframe(?: k)?|cdc_event)\s+WHERE (.*)", statement)
+    assert len(scans) == (2 if rows < 2000 else 3)
+    assert all(re.match(r"\(*.*\)\)?" + re.escape(f" {condition}"), scan) for scan in scans)
+    assert condition in events_statement([1, 2], 1, 2, "t1", chosen)
+
+
+def test_fields_are_taken_from_the_text_and_named_as_literals() -> None:
+    statement = events_statement([1], 1, 2, "t1", Filter(fields=("a", "o'x", "{row}")))
+    assert "FROM json_each(entity_state::json) WHERE key = ANY (ARRAY['a', 'o''x', '{row}']::text[])" in statement
+    assert "coalesce(entity_state" not in statement
 
 
 def test_slices_grow_where_little_comes_and_shrink_where_much_does() -> None:

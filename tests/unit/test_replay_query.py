@@ -9,7 +9,16 @@ import pytest
 from msr_stream import instants
 from msr_stream.errors import BadRequest
 from msr_stream.instants import DAY, HOUR
-from msr_stream.replay import Bounds, EventsQuery, Filter, StateQuery, events_query, not_settled, state_query
+from msr_stream.replay import (
+    Bounds,
+    EventsQuery,
+    Filter,
+    StateQuery,
+    events_query,
+    live_filter,
+    not_settled,
+    state_query,
+)
 from tests.unit.building import NOON
 
 T = "2026-11-23T00:00:00Z"
@@ -102,6 +111,24 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     error = _refused(_events, start="x", filter_tables="s.t", filter_min_timestamp="y")
     assert _fields(error) == ["start", "end", "filter_min_timestamp"]
     assert all(name in str(error) for name in ("start", "end", "filter_min_timestamp"))
+
+
+@pytest.mark.parametrize("name", ["tables", "fields"])
+@pytest.mark.parametrize("call", [_state, lambda **more: _events(start=T, end=T, **more)])
+def test_an_include_list_is_given_with_commas_or_one_by_one(call: Any, name: str) -> None:
+    found = call(**{name: " s.t,s.u, "}).filter
+    assert (found.only if name == "tables" else found.fields) == ("s.t", "s.u")
+    again = live_filter({name: ["s.t", "s.u"]})
+    assert (again.only if name == "tables" else again.fields) == ("s.t", "s.u")
+
+
+@pytest.mark.parametrize("name", ["tables", "fields"])
+@pytest.mark.parametrize("value", ["", " , ", "a\0b"])
+def test_an_include_list_of_nothing_is_refused_by_name(name: str, value: str) -> None:
+    """Neither everything nor nothing is what was meant."""
+    assert _fields(_refused(_state, **{name: value})) == [name]
+    with pytest.raises(BadRequest, match=name):
+        live_filter({name: [value]})
 
 
 # Bounds

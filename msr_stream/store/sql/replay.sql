@@ -15,7 +15,8 @@ FROM history_epoch h
 
 -- name: plan
 -- By shard, the newest keyframe not after an instant, and how many rows there are to read at most: the keyframe's, and
--- the events up to the next one. Shards without any event are left out.
+-- the events up to the next one. Shards without any event are left out, and those that hold none of the tables asked for
+-- ($2; null: all); one of which no table is known yet may hold any.
 SELECT s.shard_id, k.keyframe_id, coalesce(k.position, 0) AS position, k.keyframe_timestamp,
        coalesce(k.keyframe_rows, 0) + coalesce(n.position, s.last_position) - coalesce(k.position, 0) AS to_read
 FROM shard s
@@ -26,11 +27,16 @@ LEFT JOIN LATERAL (
     SELECT position FROM keyframe_head
     WHERE shard_id = s.shard_id AND keyframe_timestamp > $1 ORDER BY keyframe_timestamp, position LIMIT 1) n ON true
 WHERE s.last_position > 0
+    AND ($2::text[] IS NULL OR s.topic IN (SELECT topic FROM source_table WHERE table_name = ANY ($2))
+        OR NOT EXISTS (SELECT FROM source_table t WHERE t.topic = s.topic))
 ORDER BY s.shard_id
 
 -- name: shards_since
--- Shards that have events after an instant, in order.
-SELECT shard_id FROM shard WHERE last_effective > $1 ORDER BY shard_id
+-- Shards that have events after an instant, in order; tables as in `plan`.
+SELECT shard_id FROM shard s WHERE last_effective > $1
+    AND ($2::text[] IS NULL OR s.topic IN (SELECT topic FROM source_table WHERE table_name = ANY ($2))
+        OR NOT EXISTS (SELECT FROM source_table t WHERE t.topic = s.topic))
+ORDER BY shard_id
 
 -- name: pending
 -- Tables of which more may still come: of shards that do not live, are not retired and are not settled up to the instant.
@@ -103,3 +109,9 @@ ORDER BY event_timestamp, shard_id, position
     || ',"table_name":' || to_json(table_name)::text
     || CASE WHEN unavailable_fields IS NULL THEN '}'
        ELSE ',"unavailable_fields":' || to_json(unavailable_fields)::text || '}' END
+
+-- name: some_fields
+-- In place of the whole entity in `row`: some of its columns. `json`, not `jsonb`: each value stays the text that arrived.
+CASE WHEN entity_state IS NULL THEN 'null' ELSE (
+        SELECT '{{' || coalesce(string_agg(to_json(key)::text || ':' || value::text, ','), '') || '}}'
+        FROM json_each(entity_state::json) WHERE key = ANY ({fields})) END
