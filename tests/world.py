@@ -22,6 +22,8 @@ from msr_stream.store.settled import Settled
 from msr_stream.testing import MemoryBroker, MemoryFeed
 
 TOPIC = "d.s.t"
+#: First half of the key of the history's epoch, in SQL; the second is the epoch.
+EPOCH = "hashtext('msr.epoch.' || current_schema())"
 
 
 class World:

@@ -21,8 +21,6 @@ from msr_stream.store.standing import bounds_of, missing
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
-#: First half of the advisory lock's key; the second is the epoch.
-EPOCH_LOCK = 0x4D5352
 #: How long an answer waits for its moment to settle, seconds.
 PATIENCE = 2.0
 _POLL = 0.05
@@ -191,7 +189,7 @@ class Replay:
         An answer that is given up half-way ends its connection: that stops the statement at once.
         """
         epoch: int = await connection.fetchval(_sql["epoch"])
-        await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", EPOCH_LOCK, epoch)
+        await connection.execute(_sql["hold_epoch"], epoch)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             await read_as(connection, self._reader, tenant)
@@ -207,7 +205,7 @@ class Replay:
     @staticmethod
     async def _let_go(connection: Connection, epoch: int) -> None:
         await connection.execute("ROLLBACK")
-        await connection.execute("SELECT pg_advisory_unlock_shared($1, $2)", EPOCH_LOCK, epoch)
+        await connection.execute(_sql["let_epoch_go"], epoch)
 
     async def _begin(self, connection: Connection, epoch: int, tenant: str) -> Snapshot | None:
         """The transaction's snapshot; `None` if the epoch was raised before it was held."""

@@ -13,7 +13,6 @@ from msr_stream.retention import Cutoffs, Limits, Part, Plan, cutoffs, next_run
 from msr_stream.store import queries
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import Connection, Database
-from msr_stream.store.replay import EPOCH_LOCK
 from msr_stream.store.sources import hold_lightly
 
 _sql = queries.load("retention")
@@ -187,7 +186,7 @@ async def wait_for_readers(connection: Connection, epoch: int, patience: float) 
     It is asked again and again: who queued for their lock would make others wait.
     """
     deadline = asyncio.get_running_loop().time() + patience
-    while readers := await connection.fetchval(_sql["old_readers"], EPOCH_LOCK, epoch):
+    while readers := await connection.fetchval(_sql["old_readers"], epoch):
         if asyncio.get_running_loop().time() > deadline:
             return int(readers)
         await asyncio.sleep(_POLL)
