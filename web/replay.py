@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from msr_stream.replay import events_query, state_query
+from msr_stream.segments import Rendering
 from msr_stream.store.replay import Snapshot
 from web.cached import Cached, about
 from web.middleware import limited, runtime
@@ -65,7 +66,7 @@ async def state(request: web.Request) -> web.StreamResponse:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
-        headers, incomplete = await _headers(snapshot, at, cached)
+        headers, incomplete = await _headers(snapshot, at, cached, rendering)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return answer.response
@@ -86,7 +87,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        headers, incomplete = await _headers(snapshot, query.end, cached, query.start)
+        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.start)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
@@ -97,10 +98,11 @@ def _lists(request: web.Request) -> dict[str, list[str]]:
 
 
 async def _headers(
-    snapshot: Snapshot, at: int, cached: Cached, start: int | None = None
+    snapshot: Snapshot, at: int, cached: Cached, rendering: Rendering | None, start: int | None = None
 ) -> tuple[dict[str, str], list[str]]:
     """An answer's headers, and the tables of which it may not have all."""
     incomplete = await snapshot.incomplete(at, start)
+    cached.confirm(snapshot, incomplete, rendering)
     known = about(snapshot.bounds.latest_answer, incomplete)
     return cached.headers | {"Vary": "Accept, Accept-Encoding"} | known, incomplete
 

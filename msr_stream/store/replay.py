@@ -24,10 +24,11 @@ _settling = queries.load("settling")
 #: How long an answer waits for its moment to settle, seconds.
 PATIENCE = 2.0
 _POLL = 0.05
+_SOON = {"Retry-After": "1"}
 #: How often an answer begins anew because the epoch was raised in that moment.
 _EPOCHS = 5
-#: How long one answer may be read, seconds; the statement's own limit is the same.
-_LONGEST = 600.0
+#: How long one answer may be read, seconds, all its statements together; a single statement's own limit is the same.
+LONGEST = 600.0
 
 #: What ends a snapshot by the database's fault; a broken connection to the client is an `OSError` too, and is not.
 _ENDED = tuple(kind for kind in PASSING if kind is not OSError)
@@ -42,10 +43,11 @@ class Snapshot:
     Attributes:
         bounds: between what it may move.
         tenant: whose rows are seen, beside shared ones.
+        epoch: of the history that it shows.
     """
 
-    def __init__(self, connection: Connection, bounds: Bounds, tenant: str) -> None:
-        self.bounds, self.tenant = bounds, tenant
+    def __init__(self, connection: Connection, bounds: Bounds, tenant: str, epoch: int) -> None:
+        self.bounds, self.tenant, self.epoch = bounds, tenant, epoch
         self._connection = connection
 
     def resolve(self, moment: int | None) -> int:
@@ -95,7 +97,7 @@ class Snapshot:
     async def _copy(self, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
         await self._connection.copy_from_query(
-            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=_LONGEST
+            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=LONGEST
         )
 
 
@@ -141,7 +143,7 @@ class Replay:
         except TimeoutError as error:
             raise Unavailable("too many replays at a time", headers={"Retry-After": "2"}) from error
         try:
-            async with self._connected() as connection:
+            async with asyncio.timeout(LONGEST), self._connected() as connection:
                 await self._wait_settled(connection, until)
                 for _ in range(_EPOCHS):
                     async with self._reading(connection, tenant) as epoch:
@@ -149,11 +151,13 @@ class Replay:
                         if found is not None:
                             yield found
                             return
-                raise Unavailable("the history is being changed", headers={"Retry-After": "1"})
+                raise Unavailable("the history is being changed", headers=_SOON)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise Unavailable("reading the history took too long", headers={"Retry-After": "5"}) from error
+        except asyncpg.TransactionRollbackError as error:  # what is read only is rolled back on a replica alone
+            raise Unavailable(f"{self._database.read} ended the answer to go on replaying", headers=_SOON) from error
         except _ENDED as error:
-            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
+            raise Unavailable(f"{self._database.read} is not available", headers={"Retry-After": "2"}) from error
         finally:
             self._turns.release()
 
@@ -163,7 +167,7 @@ class Replay:
             acquired = self._database.replaying()
             connection = await acquired.__aenter__()
         except PASSING as error:
-            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
+            raise Unavailable(f"{self._database.read} is not available", headers={"Retry-After": "2"}) from error
         try:
             yield connection
         finally:
@@ -214,4 +218,4 @@ class Replay:
             return None
         settled = await connection.fetchrow(_settling["settled"])
         await connection.execute(f"SET LOCAL work_mem TO '{row['work_mem_mb']}MB'")
-        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant)
+        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant, epoch)
