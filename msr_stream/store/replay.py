@@ -76,10 +76,10 @@ class Snapshot:
                 await self._copy(statement, sink)
             await self._connection.execute(_sql["loops"])
 
-    async def events(self, query: EventsQuery, sink: Sink) -> None:
-        """The events of a window, in the served order, slice after slice."""
+    async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = lambda _: True) -> None:
+        """The events of a window, in the served order, slice after slice; of these shards alone."""
         with metrics.QUERY_SECONDS.labels("events").time():
-            shards = await planning.shards_since(self._connection, query.start)
+            shards = [shard for shard in await planning.shards_since(self._connection, query.start) if of(shard)]
             where, counted = planning.left_out(query.filter), _Counted(sink)
             start, length, brought = query.start, 0, None
             while shards and start < query.end:

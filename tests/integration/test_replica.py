@@ -11,16 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 from msr_local.postgres import Postgres
-from msr_local.tokens import Tokens
 
 from msr_stream import checks, metrics
 from msr_stream.errors import Unavailable
 from msr_stream.instants import DAY, HOUR, SECOND, now, parse, render
 from msr_stream.replay import StateQuery
-from msr_stream.runtime import Runtime
 from msr_stream.settings import Settings
 from msr_stream.store.database import Database
 from msr_stream.store.keyframes import Keyframes
@@ -29,20 +25,16 @@ from msr_stream.store.replica import Replica, inspect_replica
 from msr_stream.store.retaining import Retaining
 from msr_stream.store.retention import Retention
 from msr_stream.store.standing import Standings
-from msr_stream.testing import MemoryBroker, MemoryFeed
 from tests.conftest import history_settings
 from tests.integration.test_retention import ACTOR, cutoff, filled, raw_state, settle
+from tests.site import Client, known, site
 from tests.standby import Standby
-from tests.unit import conftest as environment
 from tests.world import World, until, world
 from web import browsing, coverage, replay, sessions
-from web.server import serve
-
-assert environment.REQUIRED  # importing `web` builds the application, which wants an environment
 
 #: `request["correlation_id"]` is short and known to every module of `web`.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
-Client = TestClient[web.Request, web.Application]
+ROUTES = [*replay.ROUTES, *browsing.ROUTES, *coverage.ROUTES, *sessions.ROUTES]
 
 
 @pytest.fixture(scope="module")
@@ -60,33 +52,11 @@ def standby(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @pytest.fixture
 def settings(postgres: Postgres, standby: Standby, tmp_path: Path) -> Iterator[Settings]:
     """Settings of a worker that records to the one and answers from the other."""
-    tokens = Tokens(tmp_path)
-    tokens.ensure()
-    yield history_settings(postgres.port, tmp_path).model_copy(
-        update={"database_read_host": "127.0.0.1", "database_read_port": standby.port, "max_lateness": 0.0,
-                "iams_keycloak_url": tokens.issuer, "iams_jwks_file": tokens.jwks_file}
+    yield known(
+        history_settings(postgres.port, tmp_path), tmp_path,
+        database_read_host="127.0.0.1", database_read_port=standby.port,
     )  # fmt: skip
     standby.resume()
-
-
-@asynccontextmanager
-async def site(w: World, folder: Path) -> AsyncIterator[tuple[Client, dict[str, str], Runtime]]:
-    """A world's worker, served; alice's headers."""
-
-    async def nobody(*_: object) -> Any:
-        raise AssertionError("this is not asked for")
-
-    headers = {"Authorization": f"Bearer {Tokens(folder).ensure()['alice']}"}
-    runtime = Runtime(w.settings, MemoryFeed(MemoryBroker(), lambda _: None, lambda: 1), nobody, nobody, nobody)
-    await runtime.database.open()
-    try:
-        application = web.Application(client_max_size=1 << 20)
-        routes = [*replay.ROUTES, *browsing.ROUTES, *coverage.ROUTES, *sessions.ROUTES]
-        serve(application, routes, w.settings, lambda: runtime)
-        async with TestClient(TestServer(application)) as client:
-            yield client, headers, runtime
-    finally:
-        await runtime.close()
 
 
 @asynccontextmanager
@@ -111,7 +81,7 @@ async def test_answers_come_from_the_replica_and_nothing_else_does(
     settings: Settings, standby: Standby, tmp_path: Path
 ) -> None:
     """By the connections that each server has, once everything was asked for."""
-    async with told(settings, standby) as (w, at), site(w, tmp_path) as (client, headers, _):
+    async with told(settings, standby) as (w, at), site(w.settings, tmp_path, ROUTES) as (client, headers, _):
         end = render(at)
         window = {"start": render(at - SECOND), "end": end}
         for path, params in (
@@ -131,7 +101,7 @@ async def test_answers_come_from_the_replica_and_nothing_else_does(
 
 async def test_no_answer_goes_beyond_what_was_replayed(settings: Settings, standby: Standby, tmp_path: Path) -> None:
     """While replay stands still: the old S is answered, what came later is 503 and says S; then it is answered."""
-    async with told(settings, standby) as (w, before), site(w, tmp_path) as (client, headers, runtime):
+    async with told(settings, standby) as (w, before), site(w.settings, tmp_path, ROUTES) as (client, headers, runtime):
         standby.pause()
         w.send({"id": 1, "tenant_id": "t1", "n": 2}, op="u")
         await w.flushed()
@@ -159,7 +129,7 @@ async def test_no_answer_goes_beyond_what_was_replayed(settings: Settings, stand
 async def test_an_instant_that_is_replayed_within_the_patience_is_waited_for(
     settings: Settings, standby: Standby, tmp_path: Path
 ) -> None:
-    async with told(settings, standby) as (w, _), site(w, tmp_path) as (client, headers, _):
+    async with told(settings, standby) as (w, _), site(w.settings, tmp_path, ROUTES) as (client, headers, _):
         standby.pause()
         later = await settle(w)
         asking = asyncio.create_task(get(client, "/replay/state", headers, timestamp=render(later)))
@@ -180,7 +150,7 @@ async def test_what_an_older_epoch_shows_is_not_kept_under_a_newer_ones_name(
     settings: Settings, standby: Standby, tmp_path: Path
 ) -> None:
     """Two looks may meet two replicas: one that knows of an erasure, then one that does not."""
-    async with told(settings, standby) as (w, at), site(w, tmp_path) as (client, headers, runtime):
+    async with told(settings, standby) as (w, at), site(w.settings, tmp_path, ROUTES) as (client, headers, runtime):
         standby.pause()
         await Retention(w.database, patience=0.1).erase("s.t", "1", "why", ACTOR)
         ahead = Database(w.settings.model_copy(update={"database_read_host": ""}))
@@ -272,7 +242,7 @@ async def test_a_replica_that_is_away_is_said_and_nothing_else_suffers(
     settings: Settings, standby: Standby, tmp_path: Path
 ) -> None:
     """Answers are 503 with its name; recording and sessions go on; it comes back without a restart."""
-    async with told(settings, standby) as (w, at), site(w, tmp_path) as (client, headers, _):
+    async with told(settings, standby) as (w, at), site(w.settings, tmp_path, ROUTES) as (client, headers, _):
         replica = Replica(w.settings, w.database)
         assert await replica.check() == "ok"
         await replica.measure()
