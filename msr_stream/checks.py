@@ -21,6 +21,7 @@ from msr_stream.settings import Settings, load
 from msr_stream.source.slots import slot_states
 from msr_stream.source.survey import connected
 from msr_stream.store.inspection import Inspection, inspect
+from msr_stream.store.replica import inspect_replica
 
 #: Longest wait for one part, seconds.
 _PATIENCE = 8.0
@@ -54,7 +55,7 @@ async def check() -> list[Finding]:
         advice = "set them so; all of them: `python -m msr_stream settings`"
         return [Finding("error", "settings", str(error), advice)]
     found = await asyncio.gather(
-        _database(settings), _broker(settings), _connectors(settings), _identity(settings), _slots(settings)
+        *(look(settings) for look in (_database, _replica, _broker, _connectors, _identity, _slots))
     )
     given = f"{len(settings.model_fields_set)} given, all valid"
     return [Finding("ok", "settings", given), *(finding for part in found for finding in part)]
@@ -107,6 +108,23 @@ def _clock(found: Inspection) -> Finding:
     return Finding(
         "error" if off > 10 else "warning", "clock", text, "set both machines' clocks by the same NTP server"
     )
+
+
+async def _replica(settings: Settings) -> list[Finding]:
+    if not settings.database_read_host:
+        return []
+    where = f"{settings.database_read_host}:{settings.database_read_port or settings.database_port}"
+    advice = "see DATABASE_READ_HOST and _READ_PORT: without it answers about the past are 503"
+    try:
+        found = await inspect_replica(settings)
+    except StorageError as error:
+        return [Finding("error", "read replica", f"{where} cannot be looked at: {error}", advice)]
+    if found.trouble is not None:
+        return [Finding("error", "read replica", f"{where} {found.trouble}", advice)]
+    if found.itself:
+        return [Finding("warning", "read replica", f"{where} is the history database itself", "name it no replica")]
+    slow = "answers end that far before now: see what holds it up" if found.lag > 10 else ""
+    return [Finding("warning" if slow else "ok", "read replica", f"{where} is {found.lag:.1f} s behind", slow)]
 
 
 async def _broker(settings: Settings) -> list[Finding]:

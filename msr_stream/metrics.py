@@ -63,6 +63,10 @@ _answering = _histogram("http_request_duration", "Time to the end of the answer"
 QUERY_SECONDS = _histogram("query_duration", "Time to read and send the rows of an answer", ("query",))
 #: Answers about the past that are under way.
 REPLAYS = _gauge("replays_active", "Answers about the past under way")
+#: How far the read replica is behind.
+REPLICA_LAG = _gauge(
+    "replica_lag_seconds", "Age of the newest transaction the read replica has replayed; 0: all, or there is none"
+)
 #: Sessions that this worker owns and that are ACTIVE: whoever owns them keeps it true.
 SESSIONS = _gauge("sessions_active", "ACTIVE sessions owned by this worker")
 

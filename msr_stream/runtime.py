@@ -37,6 +37,7 @@ from msr_stream.store.keyframes import Keyframes, Pace
 from msr_stream.store.migrations import migrate
 from msr_stream.store.notices import Notices
 from msr_stream.store.replay import Replay
+from msr_stream.store.replica import Replica
 from msr_stream.store.retaining import Retaining
 from msr_stream.store.retention import Retention
 from msr_stream.store.sessions import Sessions
@@ -77,6 +78,7 @@ class Runtime:
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.keyframes = Keyframes(self.database)
         self.replay = Replay(settings, self.database)
+        self.replica = Replica(settings, self.database)
         self.standings = Standings(self.database)
         self.tide = Tide(self.settled.instant)
         self.segments = Segments(shelf(settings), settings.segment_largest_mb << 20)
@@ -131,6 +133,7 @@ class Runtime:
                 every(5.0, "looking whether retention is due", self.retainer.tick, self.stopping),
                 every(60.0, "fetching the realm's keys", self.verifier.keys.refresh, self.stopping),
                 every(2.0, "measuring the lag", self._measure, self.stopping),
+                every(5.0, "measuring the replica", self.replica.measure, self.stopping),
                 every(60.0, "compressing old history", self._compress, self.stopping),
             )
         finally:

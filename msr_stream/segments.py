@@ -173,9 +173,13 @@ class Rendering:
         self._size += len(piece)
         self._pieces = None if self._size > self._largest else [*self._pieces, piece]
 
+    def drop(self) -> None:
+        """It is not kept."""
+        self._pieces = None
+
     @property
     def body(self) -> bytes | None:
-        """All of it; `None` if it is too large to be kept."""
+        """All of it; `None` if it is too large to be kept, or was dropped."""
         return None if self._pieces is None else b"".join(self._pieces)
 
 

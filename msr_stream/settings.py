@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     # The history database
     database_host: str = Field(min_length=1, description="host of the history database")
     database_port: int = Field(5432, ge=1, le=65535, description="its port")
+    database_read_host: str = Field("", description="host of a read replica, for answers; the same for all workers")
+    database_read_port: int = Field(0, ge=0, le=65535, description="the replica's port; 0: DATABASE_PORT")
     database_name: str = Field(min_length=1, description="its name")
     database_user: str = Field(min_length=1, description="the user that owns the schema")
     database_password: SecretStr = Field(SecretStr(""), description="that user's password")

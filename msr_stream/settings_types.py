@@ -132,6 +132,8 @@ def contradictions(settings: Settings) -> Iterator[str]:
             yield f"{name} is set, but KAFKA_SECURITY_PROTOCOL is {protocol!r}: wants 'SSL' or 'SASL_SSL'"
     if files["KAFKA_CERT_FILE"] != files["KAFKA_KEY_FILE"]:
         yield "KAFKA_CERT_FILE and KAFKA_KEY_FILE: got one of them, wants both or neither"
+    if settings.database_read_port and not settings.database_read_host:
+        yield f"DATABASE_READ_PORT: got {settings.database_read_port}, but DATABASE_READ_HOST is not set: wants both"
     if settings.database_ssl_ca_file is not None and not settings.database_ssl_mode.startswith("verify-"):
         mode = settings.database_ssl_mode
         yield f"DATABASE_SSL_CA_FILE is set, but DATABASE_SSL_MODE is {mode!r}: wants 'verify-ca' or 'verify-full'"

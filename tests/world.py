@@ -23,6 +23,8 @@ from msr_stream.testing import MemoryBroker, MemoryFeed
 
 TOPIC = "d.s.t"
 _ALL = Filter()
+#: First half of the key of the history's epoch, in SQL; the second is the epoch.
+EPOCH = "hashtext('msr.epoch.' || current_schema())"
 
 
 class World:

@@ -15,6 +15,7 @@ from multidict import MultiMapping
 
 from msr_stream import instants
 from msr_stream.segments import Rendering, key_of
+from msr_stream.store.replay import Snapshot
 from msr_stream.store.standing import Standing
 from web.forms import media_type_of
 from web.middleware import runtime
@@ -88,6 +89,20 @@ class Cached:
             return nullcontext()
         rendering: Any = runtime(self._request).segments.rendering(self._key)
         return rendering  # type: ignore[no-any-return]
+
+    def confirm(self, snapshot: Snapshot, incomplete: Sequence[str], rendering: Rendering | None) -> None:
+        """Keep nothing under the name of what was looked at before, if the snapshot shows something else.
+
+        On replicas an epoch may even be older in the second look than in the first.
+        """
+        standing, known = self._standing, self._missing
+        if not self._kept or standing is None or known is None:
+            return
+        if (snapshot.epoch, incomplete) == (standing.epoch, known.names):
+            return
+        self._kept = False
+        if rendering is not None:
+            rendering.drop()
 
     def _about(self) -> dict[str, str]:
         assert self._standing is not None

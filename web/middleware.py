@@ -106,10 +106,10 @@ async def _identify(request: web.Request) -> None:
         allow(requires, caller, runtime(request).settings)
         request[CALLER] = caller
         if requires is Requires.TENANT and resource.canonical != "/session":
-            await _notice(request, caller)
+            await notice(request, caller)
 
 
-async def _notice(request: web.Request, caller: Caller) -> None:
+async def notice(request: web.Request, caller: Caller) -> None:
     """Whoever calls is seen, in the session that the call names or else in all of the own ones."""
     session_id = request.headers.get("X-Session-ID") or request.query.get("session_id")
     if session_id:

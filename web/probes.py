@@ -19,13 +19,15 @@ async def live(request: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Database, broker and table recovery are fine; each is named with its state."""
+    """Database, its read replica if one is named, broker and table recovery are fine; each is named with its state."""
     parts = runtime(request)
     dependencies = {
         "database": await parts.check_database(),
         "broker": _broker(),
         "tables": "ok" if _recovered() else "recovering",
     }
+    if parts.replica.named:
+        dependencies["replica"] = await parts.replica.check()
     fine = all(state == "ok" for state in dependencies.values())
     body = {
         name: {"status": "UP" if state == "ok" else "DOWN", "detail": state} for name, state in dependencies.items()

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from msr_stream.replay import Filter, events_query, state_query
+from msr_stream.segments import Rendering
 from msr_stream.store.replay import Snapshot
 from web.cached import Cached, about
 from web.middleware import limited, runtime
@@ -66,7 +67,7 @@ async def state(request: web.Request) -> web.StreamResponse:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
-        headers, incomplete = await _headers(snapshot, at, cached, query.filter)
+        headers, incomplete = await _headers(snapshot, at, cached, rendering, query.filter)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return answer.response
@@ -87,17 +88,23 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        headers, incomplete = await _headers(snapshot, query.end, cached, query.filter, query.start)
+        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.filter, query.start)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
     return answer.response
 
 
 async def _headers(
-    snapshot: Snapshot, at: int, cached: Cached, chosen: Filter, start: int | None = None
+    snapshot: Snapshot,
+    at: int,
+    cached: Cached,
+    rendering: Rendering | None,
+    chosen: Filter,
+    start: int | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """An answer's headers, and the tables of which it may not have all."""
     incomplete = await snapshot.incomplete(at, start, chosen.only)
+    cached.confirm(snapshot, incomplete, rendering)
     known = about(snapshot.bounds.latest_answer, incomplete)
     return cached.headers | {"Vary": "Accept, Accept-Encoding"} | known, incomplete
 

@@ -104,12 +104,13 @@ class EraseBody(Request):
 
 
 class ErasedView(BaseModel):
-    """What went; `open_answers` began before, are not done, and may still show it."""
+    """What went; `open_answers` began before and may still show it, as others will while the replica is behind."""
 
     events: int
     keyframe_rows: int
     dead_letters: int
     open_answers: int
+    replica_behind: bool
 
 
 class DaysView(BaseModel):

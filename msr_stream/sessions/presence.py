@@ -20,6 +20,9 @@ _MOST = 10_000
 class Presence:
     """Marks sessions as seen, no more often than is needed.
 
+    Attributes:
+        pause: how often who stays on the line is to be marked, seconds.
+
     Args:
         store: the sessions.
         asker: the way to their owners.
@@ -29,7 +32,7 @@ class Presence:
     def __init__(self, store: Sessions, asker: Asker, timeout: float) -> None:
         self._store, self._asker = store, asker
         self._seen: dict[Hashable, float] = {}
-        self._own_pause, self._user_pause = min(1.0, timeout / 4), min(60.0, timeout / 4)
+        self._own_pause, self.pause = min(1.0, timeout / 4), min(60.0, timeout / 4)
 
     async def named(self, caller: Caller, session_id: str) -> None:
         """A call names a session.
@@ -57,7 +60,7 @@ class Presence:
     async def unnamed(self, caller: Caller) -> None:
         """A replay call names no session: its user is seen, written at most once a minute."""
         key = caller.tenant, caller.user_id
-        if self._due(key, self._user_pause):
+        if self._due(key, self.pause):
             await self._store.seen_by_user(caller.user_id, caller.tenant)
 
     def _due(self, key: Hashable, pause: float, clock: Callable[[], float] | None = None) -> bool:

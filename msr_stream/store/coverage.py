@@ -26,7 +26,7 @@ class Coverage:
 
     async def tables(self, start: int, end: int) -> list[tuple[str, str, Covered]]:
         """Every table (name, source) with its intervals and gaps in a window."""
-        async with self._database.serving() as connection:
+        async with self._database.looking() as connection:
             rows = await connection.fetch(_sql["tables"])
         found = []
         for (table, source, since), of_table in groupby(

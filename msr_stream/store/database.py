@@ -1,26 +1,26 @@
 """Connections to the history database: the recorder, replay, keyframes and all the rest have pools of their own.
 
-So none of them starves another.
+So none of them starves another. What answers are read from may be a read replica.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
 from msr_stream import logs
 from msr_stream.errors import Unavailable
-from msr_stream.instants import POSTGRES_EPOCH
 from msr_stream.settings import Settings
+from msr_stream.store.connecting import Connection, connect_arguments, read_arguments, use_instants
+
+__all__ = ["PASSING", "Connection", "Database", "connect_arguments", "use_instants"]
 
 log = logs.get(__name__)
 T = TypeVar("T")
-Connection: TypeAlias = Any  # asyncpg is untyped
 
 #: Errors that a retry can mend: the database is away, restarting, busy, or has ended this connection.
 PASSING = (
@@ -42,11 +42,17 @@ class Database:
     """The pools of one worker.
 
     All `timestamptz` values pass as instants (`msr_stream.instants`): whole microseconds, as `int`.
+
+    Attributes:
+        replicated: whether answers are read from a read replica.
+        read: what they are read from, in words.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._said_at = -1.0
+        self.replicated, reading = bool(settings.database_read_host), read_arguments(settings)
+        self.read = "the read replica" if self.replicated else "the history database"
         # A worker that is paused must lose its lock before the group gives its shard away (invariant 9).
         self.lock_wait = settings.group_session_timeout / 4
         recording = min(4, (settings.database_max_conns - 1) // 2)
@@ -62,16 +68,27 @@ class Database:
         self._replaying = self._pool(
             "replay",
             size=settings.database_max_conns - recording - serving - 1,
+            to=reading,
             statement_timeout="10min",  # a slow reader is cut by its own pace, not by this
             default_transaction_read_only="on",
         )
         self._building = self._pool("build", size=1, work_mem="128MB", command_timeout=3600)
         self._serving = self._pool("serve", size=serving, statement_timeout="15s", lock_timeout="5s")
+        self._looking = self._serving
+        if self.replicated:
+            self._looking = self._pool("look", size=max(2, serving), to=reading, statement_timeout="15s")
 
-    def _pool(self, purpose: str, size: int, command_timeout: float = 120, **server_settings: str) -> asyncpg.Pool:
+    def _pool(
+        self,
+        purpose: str,
+        size: int,
+        command_timeout: float = 120,
+        to: dict[str, Any] | None = None,
+        **server_settings: str,
+    ) -> asyncpg.Pool:
         s = self._settings
         return asyncpg.create_pool(
-            **connect_arguments(s),
+            **(to or connect_arguments(s)),
             min_size=0,
             max_size=size,
             max_inactive_connection_lifetime=s.database_max_conn_lifetime,
@@ -134,6 +151,19 @@ class Database:
             raise Unavailable("the database is not available", headers={"Retry-After": "2"}) from error
 
     @asynccontextmanager
+    async def looking(self) -> AsyncIterator[Connection]:
+        """A connection for a short look at what answers are read from.
+
+        Raises:
+            Unavailable: it is away, busy, or has ended the connection.
+        """
+        try:
+            async with self._looking.acquire(timeout=10) as connection:
+                yield connection
+        except PASSING as error:
+            raise Unavailable(f"{self.read} is not available", headers={"Retry-After": "2"}) from error
+
+    @asynccontextmanager
     async def dedicated(self, purpose: str) -> AsyncIterator[Connection]:
         """A connection of its own for long work: no limit to its statements, one of half a minute to its locks.
 
@@ -163,7 +193,7 @@ class Database:
 
     @property
     def _pools(self) -> tuple[asyncpg.Pool, ...]:
-        return self._recording, self._replaying, self._building, self._serving
+        return tuple({self._recording, self._replaying, self._building, self._serving, self._looking})
 
     async def end_holders(self, waiting_pid: int) -> None:
         """End the connections that a recorder has waited for too long: workers paused while they held a shard."""
@@ -200,38 +230,3 @@ _END_HOLDERS = """
 SELECT application_name, state, pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE pid = ANY (pg_blocking_pids($1)) AND usename = current_user AND application_name LIKE 'msr recorder %'
 """
-
-
-def connect_arguments(settings: Settings) -> dict[str, Any]:
-    """How to reach the history database, for asyncpg."""
-    return {
-        "host": settings.database_host,
-        "port": settings.database_port,
-        "database": settings.database_name,
-        "user": settings.database_user,
-        "password": settings.database_password.get_secret_value() or None,
-        "ssl": _tls(settings),
-        "timeout": 5,
-    }
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | bool:
-    mode = settings.database_ssl_mode
-    if mode == "disable":
-        return False
-    context = ssl.create_default_context(cafile=settings.database_ssl_ca_file)
-    context.check_hostname = mode == "verify-full"
-    if mode == "require":
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-async def use_instants(connection: Connection) -> None:
-    """Let `timestamptz` pass as microseconds since 1970."""
-    await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        format="tuple",
-        encoder=lambda instant: (instant - POSTGRES_EPOCH,),
-        decoder=lambda parts: parts[0] + POSTGRES_EPOCH,
-    )

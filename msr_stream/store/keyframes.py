@@ -14,7 +14,6 @@ from msr_stream.store import queries
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.literals import instant, literal
-from msr_stream.store.replay import EPOCH_LOCK
 
 log = logs.get(__name__)
 _sql = queries.load("keyframes")
@@ -137,7 +136,7 @@ class Keyframes:
     @staticmethod
     async def _hold(connection: Connection) -> None:
         """Hold the history's current epoch, as readers do: what is read is not taken out meanwhile."""
-        while await connection.fetchval(_sql["hold_epoch"], EPOCH_LOCK) != await connection.fetchval(_sql["epoch"]):
+        while await connection.fetchval(_sql["hold_epoch"]) != await connection.fetchval(_sql["epoch"]):
             pass
 
     @staticmethod

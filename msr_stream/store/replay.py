@@ -21,15 +21,14 @@ from msr_stream.store.standing import bounds_of, missing
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
-#: First half of the advisory lock's key; the second is the epoch.
-EPOCH_LOCK = 0x4D5352
 #: How long an answer waits for its moment to settle, seconds.
 PATIENCE = 2.0
 _POLL = 0.05
+_SOON = {"Retry-After": "1"}
 #: How often an answer begins anew because the epoch was raised in that moment.
 _EPOCHS = 5
-#: How long one answer may be read, seconds; the statement's own limit is the same.
-_LONGEST = 600.0
+#: How long one answer may be read, seconds, all its statements together; a single statement's own limit is the same.
+LONGEST = 600.0
 
 #: What ends a snapshot by the database's fault; a broken connection to the client is an `OSError` too, and is not.
 _ENDED = tuple(kind for kind in PASSING if kind is not OSError)
@@ -44,10 +43,11 @@ class Snapshot:
     Attributes:
         bounds: between what it may move.
         tenant: whose rows are seen, beside shared ones.
+        epoch: of the history that it shows.
     """
 
-    def __init__(self, connection: Connection, bounds: Bounds, tenant: str) -> None:
-        self.bounds, self.tenant = bounds, tenant
+    def __init__(self, connection: Connection, bounds: Bounds, tenant: str, epoch: int) -> None:
+        self.bounds, self.tenant, self.epoch = bounds, tenant, epoch
         self._connection = connection
 
     def resolve(self, moment: int | None) -> int:
@@ -82,11 +82,11 @@ class Snapshot:
                 await self._copy(statement, sink)
             await self._connection.execute(_sql["loops"])
 
-    async def events(self, query: EventsQuery, sink: Sink) -> None:
-        """The events of a window, in the served order, slice after slice."""
+    async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = lambda _: True) -> None:
+        """The events of a window, in the served order, slice after slice; of these shards alone."""
         with metrics.QUERY_SECONDS.labels("events").time():
-            shards = await planning.shards_since(self._connection, query.start, query.filter.only)
-            counted = _Counted(sink)
+            found = await planning.shards_since(self._connection, query.start, query.filter.only)
+            shards, counted = [shard for shard in found if of(shard)], _Counted(sink)
             start, length, brought = query.start, 0, None
             while shards and start < query.end:
                 length = planning.next_slice(length, brought)
@@ -103,7 +103,7 @@ class Snapshot:
     async def _copy(self, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
         await self._connection.copy_from_query(
-            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=_LONGEST
+            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=LONGEST
         )
 
 
@@ -149,7 +149,7 @@ class Replay:
         except TimeoutError as error:
             raise Unavailable("too many replays at a time", headers={"Retry-After": "2"}) from error
         try:
-            async with self._connected() as connection:
+            async with asyncio.timeout(LONGEST), self._connected() as connection:
                 await self._wait_settled(connection, until)
                 for _ in range(_EPOCHS):
                     async with self._reading(connection, tenant) as epoch:
@@ -157,11 +157,13 @@ class Replay:
                         if found is not None:
                             yield found
                             return
-                raise Unavailable("the history is being changed", headers={"Retry-After": "1"})
+                raise Unavailable("the history is being changed", headers=_SOON)
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise Unavailable("reading the history took too long", headers={"Retry-After": "5"}) from error
+        except asyncpg.TransactionRollbackError as error:  # what is read only is rolled back on a replica alone
+            raise Unavailable(f"{self._database.read} ended the answer to go on replaying", headers=_SOON) from error
         except _ENDED as error:
-            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
+            raise Unavailable(f"{self._database.read} is not available", headers={"Retry-After": "2"}) from error
         finally:
             self._turns.release()
 
@@ -171,7 +173,7 @@ class Replay:
             acquired = self._database.replaying()
             connection = await acquired.__aenter__()
         except PASSING as error:
-            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
+            raise Unavailable(f"{self._database.read} is not available", headers={"Retry-After": "2"}) from error
         try:
             yield connection
         finally:
@@ -197,7 +199,7 @@ class Replay:
         An answer that is given up half-way ends its connection: that stops the statement at once.
         """
         epoch: int = await connection.fetchval(_sql["epoch"])
-        await connection.execute("SELECT pg_advisory_lock_shared($1, $2)", EPOCH_LOCK, epoch)
+        await connection.execute(_sql["hold_epoch"], epoch)
         await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             await read_as(connection, self._reader, tenant)
@@ -213,7 +215,7 @@ class Replay:
     @staticmethod
     async def _let_go(connection: Connection, epoch: int) -> None:
         await connection.execute("ROLLBACK")
-        await connection.execute("SELECT pg_advisory_unlock_shared($1, $2)", EPOCH_LOCK, epoch)
+        await connection.execute(_sql["let_epoch_go"], epoch)
 
     async def _begin(self, connection: Connection, epoch: int, tenant: str) -> Snapshot | None:
         """The transaction's snapshot; `None` if the epoch was raised before it was held."""
@@ -222,4 +224,4 @@ class Replay:
             return None
         settled = await connection.fetchrow(_settling["settled"])
         await connection.execute(f"SET LOCAL work_mem TO '{row['work_mem_mb']}MB'")
-        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant)
+        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant, epoch)

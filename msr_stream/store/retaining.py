@@ -22,6 +22,7 @@ from msr_stream.retention import KEPT, Cutoffs, Part, Plan, cutoffs
 from msr_stream.settings import Settings
 from msr_stream.store import queries
 from msr_stream.store.database import Connection, Database
+from msr_stream.store.replay import LONGEST
 from msr_stream.store.retention import (
     PARENTS,
     alone,
@@ -37,7 +38,7 @@ from msr_stream.store.retention import (
 log = logs.get(__name__)
 _sql = queries.load("retention")
 #: How long answers that began before are waited for, seconds: the longest that one may take. Then it is tried again.
-LONGEST_ANSWER = 600.0
+LONGEST_ANSWER = LONGEST
 
 
 class StillRead(MsrError):
@@ -115,7 +116,7 @@ class Retaining:
         await self._step(connection, run_id, "keyframes")
         await self._forget(connection, found)
         await self._step(connection, run_id, "forgotten", rows=sum(plan.table_rows.values()))
-        await self._wait(connection)
+        await self._wait(connection, plan)
         await self._step(connection, run_id, "waited")
         for parent in PARENTS:
             parts = [part for part in plan.parts if part.parent == parent]
@@ -156,8 +157,8 @@ class Retaining:
             if changed:
                 await connection.fetchval(_sql["raise_epoch"], found.history)
 
-    async def _wait(self, connection: Connection) -> None:
-        """Wait until nobody reads an old epoch.
+    async def _wait(self, connection: Connection, plan: Plan) -> None:
+        """Wait until nobody reads an old epoch: on a read replica, whose locks are not seen here, the longest one may.
 
         Raises:
             StillRead: somebody still does.
@@ -165,6 +166,9 @@ class Retaining:
         epoch = (await connection.fetchrow(_sql["epoch"]))["epoch"]
         if readers := await wait_for_readers(connection, epoch, self._patience):
             raise StillRead(f"{readers} answers or builds that began before are not done; it goes on later")
+        if self._database.replicated and plan.parts:
+            log.info("answers on the read replica are waited for", seconds=self._patience)
+            await asyncio.sleep(self._patience)
 
     async def _drop(self, connection: Connection, run_id: int, parent: str, at: int, parts: list[Part]) -> None:
         """Detach and drop the partitions of a parent."""

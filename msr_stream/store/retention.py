@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msr_stream import instants
-from msr_stream.errors import Conflict, NotFound
+from msr_stream.errors import Conflict, NotFound, Unavailable
 from msr_stream.retention import Cutoffs, Limits, Part, Plan, cutoffs, next_run
 from msr_stream.store import queries
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import Connection, Database
-from msr_stream.store.replay import EPOCH_LOCK
 from msr_stream.store.sources import hold_lightly
 
 _sql = queries.load("retention")
@@ -95,7 +94,8 @@ class Retention:
         later know nothing of it.
 
         Returns:
-            How many rows of each kind went, and how many answers that began before are still open.
+            How many rows of each kind went, how many answers that began before are still open, and whether a read
+            replica has not replayed it yet.
 
         Raises:
             NotFound: nothing is known of it.
@@ -119,7 +119,21 @@ class Retention:
             await note(connection, actor, "retention.erase", subject, after=erased | {"reason": reason})
         async with self._database.serving() as connection:
             still = await wait_for_readers(connection, epoch, self._patience)
-        return erased | {"open_answers": still}
+        on_replica, behind = await self._still_on_replica(epoch) if self._database.replicated else (0, False)
+        return erased | {"open_answers": still + on_replica, "replica_behind": behind}
+
+    async def _still_on_replica(self, epoch: int) -> tuple[int, bool]:
+        """How many answers there began before an epoch, and whether more will, because it is behind or away."""
+        deadline = asyncio.get_running_loop().time() + self._patience
+        try:
+            async with self._database.looking() as connection:
+                while not (replayed := await connection.fetchval(_sql["replayed"], epoch)):
+                    if asyncio.get_running_loop().time() > deadline:
+                        break
+                    await asyncio.sleep(_POLL)
+                return await wait_for_readers(connection, epoch, 0 if not replayed else self._patience), not replayed
+        except Unavailable:
+            return 0, True
 
     async def last_run(self) -> Any:
         """The newest run, if there is one."""
@@ -187,7 +201,7 @@ async def wait_for_readers(connection: Connection, epoch: int, patience: float) 
     It is asked again and again: who queued for their lock would make others wait.
     """
     deadline = asyncio.get_running_loop().time() + patience
-    while readers := await connection.fetchval(_sql["old_readers"], EPOCH_LOCK, epoch):
+    while readers := await connection.fetchval(_sql["old_readers"], epoch):
         if asyncio.get_running_loop().time() > deadline:
             return int(readers)
         await asyncio.sleep(_POLL)

@@ -29,8 +29,8 @@ class Settled:
         return [(row["shard_id"], row["version"], row["settled_until"]) for row in found]
 
     async def instant(self) -> int | None:
-        """S, the settled instant; `None`: nothing is settled yet."""
-        async with self._database.serving() as connection:
+        """S as answers see it, on the read replica if there is one; `None`: nothing is settled yet."""
+        async with self._database.looking() as connection:
             settled: int | None = (await connection.fetchrow(_sql["settled"]))["settled_until"]
         return settled
 

@@ -80,7 +80,7 @@ class Standings:
         Raises:
             Unavailable: the database is away or busy.
         """
-        async with self._database.serving() as connection, connection.transaction(isolation="repeatable_read"):
+        async with self._database.looking() as connection, connection.transaction(isolation="repeatable_read"):
             row = await connection.fetchrow(_sql["bounds"])
             settled = await connection.fetchrow(_settling["settled"])
             bounds = bounds_of(row, settled, self._clock())

@@ -17,9 +17,8 @@ from msr_stream.recording.progress import Shard
 from msr_stream.settings import Settings
 from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
-from msr_stream.store.replay import EPOCH_LOCK
 from tests.conftest import history_settings, run_postgres, servers, version_of
-from tests.world import TOPIC, World, until, world
+from tests.world import EPOCH, TOPIC, World, until, world
 
 
 @pytest.fixture(scope="module", params=servers(), ids=version_of)
@@ -178,7 +177,7 @@ async def test_whoever_changes_the_history_waits_for_its_readers(settings: Setti
         )
         async with w.replay.snapshot("t1", None):
             await eraser.execute("UPDATE history_epoch SET epoch = epoch + 1")
-            waiting = asyncio.ensure_future(eraser.execute("SELECT pg_advisory_lock($1, 1)", EPOCH_LOCK))
+            waiting = asyncio.ensure_future(eraser.execute(f"SELECT pg_advisory_lock({EPOCH}, 1)"))
             await _waits_for_lock(w, eraser.get_server_pid())
             async with w.replay.snapshot("t1", None):
                 assert not waiting.done()

@@ -2,7 +2,7 @@
 
 -- name: hold_epoch
 -- Until the end of the transaction nobody takes anything out of the history; the epoch that is held.
-SELECT epoch FROM history_epoch, pg_advisory_xact_lock_shared($1, epoch::int)
+SELECT epoch FROM history_epoch, pg_advisory_xact_lock_shared(hashtext('msr.epoch.' || current_schema()), epoch::int)
 
 -- name: epoch
 -- The current history epoch.

@@ -5,6 +5,15 @@
 -- The current history epoch.
 SELECT epoch FROM history_epoch
 
+-- name: hold_epoch
+-- Until it is let go nobody takes anything out of the history that this epoch has. The key is the schema's own: two
+-- histories may share a database. So it stands in keyframes.sql and retention.sql too.
+SELECT pg_advisory_lock_shared(hashtext('msr.epoch.' || current_schema()), $1)
+
+-- name: let_epoch_go
+-- Who waits for the epoch need not wait for this connection any more.
+SELECT pg_advisory_unlock_shared(hashtext('msr.epoch.' || current_schema()), $1)
+
 -- name: bounds
 -- Between what a replay may move.
 SELECT h.epoch, h.retained_from,

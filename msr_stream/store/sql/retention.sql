@@ -78,10 +78,15 @@ UPDATE history_epoch SET epoch = epoch + 1, retained_from = greatest(retained_fr
 -- The current history epoch, which nobody else raises until the end of the transaction.
 SELECT epoch, retained_from FROM history_epoch FOR UPDATE
 
+-- name: replayed
+-- Whether a read replica has replayed that the epoch was raised.
+SELECT epoch >= $1 FROM history_epoch
+
 -- name: old_readers
--- How many hold an epoch before this one: answers and keyframes that began earlier.
+-- How many hold an epoch of this history before this one: answers and keyframes that began earlier.
 SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 2 AND classid = $1::bigint::oid AND objid::bigint < $2
+WHERE locktype = 'advisory' AND objsubid = 2 AND objid::bigint < $1
+    AND classid = (hashtext('msr.epoch.' || current_schema())::bigint & 4294967295)::oid
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- name: drop_heads
