@@ -22,8 +22,11 @@ T = TypeVar("T")
 
 #: A comment is sent after so many quiet seconds, so that nobody in between takes the stream for dead.
 _QUIET = 15.0
-#: A reader that takes not even one event in so many seconds is cut: it comes again where it was.
+#: A reader that takes not even one piece in so many seconds is cut: it comes again where it was.
 _STALL = 20.0
+_PIECE = 64 * 1024
+#: What has not ended so long after the worker was told to stop is cut, seconds.
+_FAREWELL = 3.0
 
 
 class StreamOver(Exception):
@@ -43,7 +46,7 @@ class EventStream:
         self._request, self._stopping = request, stopping
         self._deadline = asyncio.get_running_loop().time() + max(0.0, expires_at - time.time())
         self._unwanted = asyncio.Event()
-        self._seeing: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
         self.response = web.StreamResponse(
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no",
                      "X-Correlation-ID": request["correlation_id"]}
@@ -60,15 +63,15 @@ class EventStream:
         """Begin."""
         self._request["answer_begun"] = True
         await self.response.prepare(self._request)
-        self._seeing = asyncio.create_task(self._be_seen(), name="who listens is seen")
+        self._beside = [asyncio.create_task(work()) for work in (self._be_seen, self._cut_when_stopping)]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """End, unless the client has gone."""
-        if self._seeing is not None:
-            self._seeing.cancel()
+        for task in self._beside:
+            task.cancel()
         if error is None or isinstance(error, StreamOver):
             await self.response.write_eof()
         return isinstance(error, StreamOver)
@@ -88,10 +91,17 @@ class EventStream:
 
         Raises:
             StreamOver: the stream is to end.
+            ConnectionAbortedError: the client takes nothing; it was cut.
         """
-        if self.over:
-            raise StreamOver
-        await asyncio.wait_for(self.response.write(frames), _STALL)
+        for start in range(0, len(frames), _PIECE):
+            if self.over:
+                raise StreamOver
+            try:
+                async with asyncio.timeout(_STALL):
+                    await self.response.write(frames[start : start + _PIECE])
+            except TimeoutError as error:
+                self._cut("its reader takes next to nothing")
+                raise ConnectionAbortedError("the reader takes next to nothing") from error
 
     async def items(self, queue: asyncio.Queue[T]) -> AsyncIterator[T]:
         """What comes out of a queue, until the stream is to end."""
@@ -111,6 +121,17 @@ class EventStream:
         finally:
             for end in ends:
                 end.cancel()
+
+    async def _cut_when_stopping(self) -> None:
+        """Reset the connection if the worker stops and the stream does not end soon: a write that waits fails."""
+        await self._stopping.wait()
+        await asyncio.sleep(_FAREWELL)
+        self._cut("the worker stops")
+
+    def _cut(self, reason: str) -> None:
+        log.info("a stream was cut", path=self._request.rel_url.raw_path, reason=reason)
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def _be_seen(self) -> None:
         """A session of which this is a call stays alive with it; once it has ended there is nobody to listen."""

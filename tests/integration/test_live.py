@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+from aiohttp import ClientError
 
 from msr_stream.identity import Caller
 from msr_stream.instants import DAY, HOUR, SECOND, now, parse, render
@@ -21,7 +22,7 @@ from msr_stream.settings import Settings
 from tests.integration.test_retention import settle
 from tests.site import Client, known, site
 from tests.world import World, until, world
-from web import live
+from web import live, stream
 
 #: `request["correlation_id"]` is short and known to every module of `web`.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
@@ -107,22 +108,28 @@ async def test_a_long_quiet_past_is_caught_up_in_few_steps(
         assert opened < 20
 
 
+async def filled(w: World, number: int) -> int:
+    """A world with so many events of 2 KB, 10 us apart; returns the instant after which they are."""
+    await w.own()
+    w.send({"id": 0, "tenant_id": "t1"})
+    await w.flushed()
+    begun = await settle(w)
+    await w.fetch(
+        """INSERT INTO cdc_event
+            (shard_id, position, event_timestamp, op, table_name, entity_id, tenant_id, entity_state)
+        SELECT 1, 1 + n, $1::timestamptz + n * interval '10 us', 'u', 's.t', '0', 't1',
+               '{"id":0,"text":"' || repeat('x', 2000) || '"}' FROM generate_series(1, $2::int) n""",
+        begun, number,
+    )  # fmt: skip
+    await w.fetch("UPDATE shard SET last_effective = $1, last_position = $2", begun + SECOND, number + 1)
+    await w.fetch("UPDATE shard SET settled_until = $1", begun + SECOND)
+    return begun
+
+
 async def test_memory_does_not_grow_with_what_is_told(settings: Settings, tmp_path: Path) -> None:
     """Fifty megabytes of one second go through a worker, and a client beside it, in a fraction of them."""
     async with world(known(settings, tmp_path)) as w, site(w.settings, tmp_path, live.ROUTES) as (client, alice, _):
-        await w.own()
-        w.send({"id": 0, "tenant_id": "t1"})
-        await w.flushed()
-        begun, number = await settle(w), 25_000
-        await w.fetch(
-            """INSERT INTO cdc_event
-                (shard_id, position, event_timestamp, op, table_name, entity_id, tenant_id, entity_state)
-            SELECT 1, 1 + n, $1::timestamptz + n * interval '10 us', 'u', 's.t', '0', 't1',
-                   '{"id":0,"text":"' || repeat('x', 2000) || '"}' FROM generate_series(1, $2::int) n""",
-            begun, number,
-        )  # fmt: skip
-        await w.fetch("UPDATE shard SET last_effective = $1, last_position = $2", begun + SECOND, number + 1)
-        await w.fetch("UPDATE shard SET settled_until = $1", begun + SECOND)
+        begun = await filled(w, number := 25_000)
         tracemalloc.start()
         try:
             counted, size = 0, 0
@@ -136,6 +143,31 @@ async def test_memory_does_not_grow_with_what_is_told(settings: Settings, tmp_pa
             tracemalloc.stop()
         assert (counted, size) == (number, number * 2000)
         assert peak < 16 << 20
+
+
+async def test_a_reader_that_takes_nothing_is_cut_and_goes_on_where_it_was(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps no turn for long, and no event is lost between two of its connections."""
+    monkeypatch.setattr(stream, "_STALL", 0.3)
+    async with world(known(settings, tmp_path)) as w, site(w.settings, tmp_path, live.ROUTES) as (client, alice, _):
+        begun = await filled(w, number := 25_000)
+        heard: list[Frame] = []
+
+        async def listen() -> None:
+            async for frame in frames(client, alice, begun):
+                heard.append(frame)
+                if len(heard) == 1:
+                    await asyncio.sleep(3)  # so long it takes nothing
+
+        async with asyncio.timeout(60):
+            with pytest.raises(ClientError):
+                await listen()
+            assert 0 < len(heard) < number
+            heard += await hear(client, alice, begun, told(begun + SECOND), heard[-1].id)
+        assert [frame.data["event_timestamp"] for frame in changes(heard)] == [
+            render(begun + 10 * n) for n in range(1, number + 1)
+        ]
 
 
 async def test_who_listens_is_seen_as_long_as_the_stream_is_open(settings: Settings, tmp_path: Path) -> None:
