@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal
+from uuid import uuid4
 
 from msr_stream import logs, snapshots
 from msr_stream.connectors import Connector, Connectors
@@ -16,6 +17,7 @@ from msr_stream.recording.recorder import Recorder
 from msr_stream.settings import Settings
 from msr_stream.store.audit import Actor, note
 from msr_stream.store.database import Database
+from msr_stream.store.notices import requested
 from msr_stream.store.sources import Ended, Known, Sources
 
 log = logs.get(__name__)
@@ -96,7 +98,10 @@ class SourceAdministration:
             raise Conflict(f"source {source!r} has no table to send")
         async with self._database.serving() as connection, connection.transaction():
             await note(connection, actor, "source.snapshot", source, after={"tables": list(tables), "type": kind})
-            await self._signal(source, tables, kind)
+            request_id = str(uuid4())
+            if kind == "incremental":
+                await requested(connection, request_id, source)
+            await self._signal(source, tables, kind, request_id)
         return list(tables)
 
     async def ask_again(self, source: str) -> None:
@@ -120,9 +125,13 @@ class SourceAdministration:
             if not is_published:
                 log.warning("table is not published: its changes are not captured", source=source, table=name)
 
-    async def _signal(self, source: str, tables: Sequence[str], kind: SnapshotType) -> None:
+    async def _signal(
+        self, source: str, tables: Sequence[str], kind: SnapshotType, request_id: str | None = None
+    ) -> None:
         prefix = self._settings.source_prefixes.get(source, "")
-        value = snapshots.signal([name.removeprefix(f"{prefix}.") if prefix else name for name in tables], kind)
+        value = snapshots.signal(
+            [name.removeprefix(f"{prefix}.") if prefix else name for name in tables], kind, request_id
+        )
         sending = self._feed.send(self._settings.signal_topic, source.encode(), value, [])
         try:
             await asyncio.wait_for(sending, _SIGNAL_PATIENCE)

@@ -1,6 +1,6 @@
 """What the capture tells of its snapshots, on the notification topic of all sources. Pure.
 
-Format: Debezium documentation, "Notifications", initial snapshots; a blocking snapshot tells the same.
+Format: Debezium documentation, "Notifications"; a blocking snapshot tells the same as an initial one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from msr_stream.instants import FIRST, LAST
 
 #: Those that say when a snapshot begins, what it has read whole, and how it ended.
 _KINDS = ("STARTED", "TABLE_SCAN_COMPLETED", "COMPLETED", "ABORTED", "SKIPPED")
-#: Incremental snapshots are told under another name, and in pieces that do not say what was read whole.
 _INITIAL = "Initial Snapshot"
+#: All that is told of one bears one id, that of the signal which asked for it.
+_INCREMENTAL = "Incremental Snapshot"
 #: How the reading of a table ends well.
 _WHOLE = ("SUCCEEDED", "EMPTY")
 
@@ -29,6 +30,7 @@ class Notice(NamedTuple):
         collection: the table that was read, `schema.table`.
         rows: how many rows it had; `None` where it was not read whole.
         told_at: instant, by the capture's clock.
+        request: of an incremental snapshot, the id of the signal that asked for it.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Notice(NamedTuple):
     collection: str | None
     rows: int | None
     told_at: int
+    request: str | None = None
 
 
 class _Body(msgspec.Struct):
@@ -65,7 +68,12 @@ def parse(value: bytes | None) -> Notice | None:
         return None
     source = body.additional_data.get("connector_name")
     told_at = body.timestamp * 1000
-    if body.type not in _KINDS or body.aggregate_type != _INITIAL or not source or not FIRST <= told_at <= LAST:
+    if (
+        body.type not in _KINDS
+        or body.aggregate_type not in (_INITIAL, _INCREMENTAL)
+        or not source
+        or not FIRST <= told_at <= LAST
+    ):
         return None
     collection, rows = None, None
     if body.type == "TABLE_SCAN_COMPLETED":
@@ -80,7 +88,10 @@ def parse(value: bytes | None) -> Notice | None:
             rows = int(scanned)
     if "\0" in body.id + source + (collection or ""):
         return None
-    return Notice(body.id, source, body.type, collection, rows, told_at)
+    if body.aggregate_type == _INITIAL:
+        return Notice(body.id, source, body.type, collection, rows, told_at)
+    own = f"{body.id} {body.type} {collection or ''} {body.timestamp}"
+    return Notice(own, source, body.type, collection, rows, told_at, body.id)
 
 
 def _read(value: bytes) -> _Body:

@@ -33,8 +33,9 @@ class Notices:
         """Keep a notification of a source, once; with the table's name as it is recorded."""
         async with self._database.recording() as connection:
             await connection.execute(
-                _sql["add_notice"], notice.id, notice.source, notice.kind, table, notice.rows, notice.told_at
-            )
+                _sql["add_notice"], notice.id, notice.source, notice.kind, table, notice.rows, notice.told_at,
+                notice.request,
+            )  # fmt: skip
 
     async def complete(self) -> int:
         """See to completed snapshots whose rows are all recorded; returns how many those were.
@@ -46,6 +47,8 @@ class Notices:
         async with self._database.recording() as connection:
             for found in await connection.fetch(_sql["open_snapshots"]):
                 done += await self._complete(connection, found)
+            for found in await connection.fetch(_sql["open_pieces"]):
+                done += await self._complete_pieces(connection, found)
         return done
 
     async def _complete(self, connection: Connection, found: Any) -> bool:
@@ -73,6 +76,34 @@ class Notices:
         log.info("snapshot complete", source=found["source"], tables=[table.table for table in whole])
         return True
 
+    async def _complete_pieces(self, connection: Connection, found: Any) -> bool:
+        """See to an incremental snapshot: what was last recorded before it was asked for, and not since, is gone.
+
+        What a row that is there has since is later than what was settled then: it was read, or changed meanwhile.
+        """
+        tables = await connection.fetch(
+            _sql["pieced_tables"], found["request_id"], found["created_at"], found["asked_at"], found["settled_until"]
+        )
+        known = found["settled_until"] is not None
+        if known and not all(table["recorded"] for table in tables):
+            return False
+        whole = [table for table in tables if known and not table["missing"]]
+        said = (
+            f"{len(whole)} of {len(tables)} tables whole"
+            if known
+            else "it ends nothing: not asked for here, or not alone"
+        )
+        async with connection.transaction():
+            settled = await commands.hold(connection)
+            if await connection.fetchval(_sql["close_snapshot"], found["notice_number"], said) is None:
+                return False
+            for table in whole:
+                await commands.add_snapshot(
+                    connection, table["table_name"], table["topic"], found["settled_until"] + 1, settled
+                )
+        log.info("incremental snapshot complete", source=found["source"], outcome=said)
+        return True
+
     async def _whole(self, connection: Connection, found: Any, tables: list[Any]) -> tuple[list[Whole], list[str]]:
         """The tables all of whose rows are recorded, and the others.
 
@@ -96,3 +127,8 @@ class Notices:
             earlier = await connection.fetchval(_sql["has_earlier"], shards, name, read_at)
             whole.append(Whole(name, table["topic"], list(shards), read_at, bool(earlier)))
         return whole, missing
+
+
+async def requested(connection: Connection, request_id: str, source: str) -> None:
+    """Keep that an incremental snapshot of a source is about to be asked for."""
+    await connection.execute(_sql["requested"], request_id, source)

@@ -55,7 +55,7 @@ def test_only_a_table_that_was_read_whole_has_a_number_of_rows(given: dict[str, 
     "value",
     [
         None, b"", b"{", b"[]", b'"x"', b"\xff", b"{}", told(connector_name=None), told(scanned_collection="s.\0"),
-        json.dumps({**SCANNED, "aggregate_type": "Incremental Snapshot"}).encode(),
+        json.dumps({**SCANNED, "aggregate_type": "Streaming"}).encode(),
         json.dumps({**SCANNED, "type": "IN_PROGRESS"}).encode(),
         json.dumps({**SCANNED, "timestamp": 10**18}).encode(),
     ],
@@ -67,3 +67,13 @@ def test_what_says_nothing_of_a_snapshot_is_passed_over(value: bytes | None) -> 
 
 def test_a_notification_with_a_schema_is_read_too() -> None:
     assert parse(json.dumps({"schema": {}, "payload": SCANNED}).encode()) == parse(json.dumps(SCANNED).encode())
+
+
+def test_all_that_is_told_of_an_incremental_snapshot_bears_the_id_of_its_signal() -> None:
+    """Each of these notifications is kept, and each once."""
+    told_of = {"aggregate_type": "Incremental Snapshot"}
+    kinds = [{"type": "STARTED"}, {}, {"type": "COMPLETED"}]
+    notices = [parse(json.dumps({**SCANNED, **told_of, **kind}).encode()) for kind in kinds]
+    assert [notice and (notice.request, notice.rows) for notice in notices] == [("4", None), ("4", 7), ("4", None)]
+    assert len({notice and notice.id for notice in notices}) == 3
+    assert parse(json.dumps({**SCANNED, **told_of}).encode()) == notices[1]

@@ -2,7 +2,8 @@
 
 -- name: add_notice
 -- Keep a notification; one that comes again is kept already.
-INSERT INTO snapshot_notice (notice_id, source, kind, table_name, rows_scanned, told_at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO snapshot_notice (notice_id, source, kind, table_name, rows_scanned, told_at, request_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (notice_id) DO NOTHING
 
 -- name: open_snapshots
@@ -12,9 +13,9 @@ SELECT c.notice_number, c.source, c.created_at,
        coalesce(s.notice_number, 0) AS started_number, coalesce(s.told_at, c.told_at) AS started_at
 FROM snapshot_notice c LEFT JOIN LATERAL (
     SELECT notice_number, told_at FROM snapshot_notice s
-    WHERE s.source = c.source AND s.kind = 'STARTED' AND s.notice_number < c.notice_number
+    WHERE s.source = c.source AND s.kind = 'STARTED' AND s.request_id IS NULL AND s.notice_number < c.notice_number
     ORDER BY notice_number DESC LIMIT 1) s ON true
-WHERE c.kind = 'COMPLETED' AND c.outcome IS NULL AND NOT EXISTS (
+WHERE c.kind = 'COMPLETED' AND c.request_id IS NULL AND c.outcome IS NULL AND NOT EXISTS (
     SELECT FROM shard s WHERE s.source = c.source AND s.live AND s.stopped IS NULL AND s.retired_at IS NULL
         AND (s.settled_until IS NULL OR s.settled_until < c.created_at))
 ORDER BY c.notice_number
@@ -26,7 +27,7 @@ SELECT n.table_name, t.topic, n.rows_scanned, array_agg(s.shard_id) AS shards,
 FROM snapshot_notice n JOIN source_table t ON t.table_name = n.table_name AND t.source = n.source
 JOIN shard s ON s.topic = t.topic AND s.retired_at IS NULL AND s.stopped IS NULL
 WHERE n.source = $1 AND n.kind = 'TABLE_SCAN_COMPLETED' AND n.notice_number > $2 AND n.notice_number < $3
-    AND n.rows_scanned IS NOT NULL
+    AND n.rows_scanned IS NOT NULL AND n.request_id IS NULL
 GROUP BY n.table_name, t.topic, n.rows_scanned
 
 -- name: snapshot_time
@@ -53,3 +54,34 @@ UPDATE snapshot_notice SET outcome = $2 WHERE notice_number = $1 AND outcome IS 
 UPDATE coverage c SET covered_from = $2 WHERE shard_id = ANY ($1::int[]) AND covered_from = 'infinity' AND covered_until IS NULL
     AND (c.not_before IS NULL OR c.not_before <= $2)
     AND NOT EXISTS (SELECT FROM coverage e WHERE e.shard_id = c.shard_id AND e.covered_until > $2)
+
+-- name: requested
+-- Keep that an incremental snapshot is asked for, with what is settled of all the source's shards; not while one has nothing settled.
+INSERT INTO snapshot_request (request_id, source, settled_until)
+SELECT $1, $2, min(settled_until) FROM shard WHERE source = $2 AND retired_at IS NULL
+HAVING bool_and(settled_until IS NOT NULL)
+
+-- name: open_pieces
+-- Completed incremental snapshots of which nothing was made yet, once the source's live shards are settled up to their end.
+-- One that was asked for here and began as itself: one that is asked for while another is under way goes on with that one's
+-- reading, and is told no beginning. `settled_until` is null for all others.
+SELECT c.notice_number, c.source, c.request_id, c.created_at, CASE WHEN EXISTS (
+    SELECT FROM snapshot_notice s WHERE s.request_id = c.request_id AND s.kind = 'STARTED' AND s.notice_number < c.notice_number)
+    THEN r.settled_until END AS settled_until, r.asked_at
+FROM snapshot_notice c LEFT JOIN snapshot_request r ON r.request_id = c.request_id AND r.source = c.source
+WHERE c.kind = 'COMPLETED' AND c.request_id IS NOT NULL AND c.outcome IS NULL AND NOT EXISTS (
+    SELECT FROM shard s WHERE s.source = c.source AND s.live AND s.stopped IS NULL AND s.retired_at IS NULL
+        AND (s.settled_until IS NULL OR s.settled_until < c.created_at))
+ORDER BY c.notice_number
+
+-- name: pieced_tables
+-- The tables that an incremental snapshot has read to their end, whether all their shards are settled up to its end ($2), and
+-- whether something of them has not been recorded since it was asked for ($3, $4): dead letters, and logs that were lost.
+SELECT n.table_name, t.topic, coalesce(bool_and(s.settled_until >= $2), false) AS recorded,
+       bool_or(EXISTS (SELECT FROM dead_letter d WHERE d.shard_id = s.shard_id AND d.created_at >= $3
+                           AND coalesce(d.table_name, n.table_name) = n.table_name)
+           OR EXISTS (SELECT FROM coverage v WHERE v.shard_id = s.shard_id AND v.covered_until >= $4)) AS missing
+FROM snapshot_notice n JOIN source_table t ON t.table_name = n.table_name AND t.source = n.source
+JOIN shard s ON s.topic = t.topic AND s.retired_at IS NULL AND s.stopped IS NULL
+WHERE n.request_id = $1 AND n.kind = 'TABLE_SCAN_COMPLETED' AND n.rows_scanned IS NOT NULL
+GROUP BY n.table_name, t.topic
