@@ -52,11 +52,9 @@ class Worker:
         """Ask for a state, and read all of it."""
         return await self._get("state", {"timestamp": instants.render(at)}, user, encoding)
 
-    async def events(self, start: int, end: int) -> Answer:
+    async def events(self, start: int, end: int, encoding: str = "identity", user: str = "bench") -> Answer:
         """Ask for the events of a window."""
-        return await self._get(
-            "events", {"start": instants.render(start), "end": instants.render(end)}, "bench", "identity"
-        )
+        return await self._get("events", {"start": instants.render(start), "end": instants.render(end)}, user, encoding)
 
     async def _get(self, what: str, query: Mapping[str, str], user: str, encoding: str) -> Answer:
         headers = {"Authorization": f"Bearer {self.tokens.person(user, TENANT)}", "Accept-Encoding": encoding}
