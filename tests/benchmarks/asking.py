@@ -97,9 +97,16 @@ async def worker(tokens: Tokens, environment: Mapping[str, str]) -> AsyncIterato
     assert process.stdout is not None
     try:
         port = int(await process.stdout.readline())
-        connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=600)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
-            yield Worker(psutil.Process(process.pid), port, tokens, session)
+        async with connected(process.pid, port, tokens) as asked:
+            yield asked
     finally:
         process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def connected(pid: int, port: int, tokens: Tokens) -> AsyncIterator[Worker]:
+    """A worker that runs already."""
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=600)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
+        yield Worker(psutil.Process(pid), port, tokens, session)

@@ -7,7 +7,6 @@ into a table, in turn and several rounds, so that a machine whose speed changes 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from msr_local.programs import Worker
 from msr_local.stack import Stack
 
 from tests.benchmarks import jdbc_sink
+from tests.benchmarks.brokers import broker, flushed, worker_settings
 from tests.benchmarks.envelopes import PLAIN, TOAST, Case, envelopes, fill
 from tests.benchmarks.place import Place, tell
 from tests.benchmarks.report import Part, Row, at_least, at_most
@@ -47,8 +47,8 @@ class Rounds:
     sink: list[float] = field(default_factory=list)
 
 
-def measure(place: Place | None, events: int, rounds: int) -> Part:
-    """All of it; the database is the stack's own unless a place is given."""
+def measure(place: Place, events: int, rounds: int) -> Part:
+    """All of it."""
     found = _rounds(place, PLAIN, events, rounds, peers=True)
     hard = _rounds(place, TOAST, events, 1, peers=False)
     note = f"{events:,} events of 1 KB, four partitions; median of {rounds} rounds"
@@ -100,42 +100,25 @@ def _rate(recorded: list[Recorded]) -> float:
     return median(one.rate for one in recorded)
 
 
-def _rounds(place: Place | None, case: Case, events: int, rounds: int, *, peers: bool) -> Rounds:
+def _rounds(place: Place, case: Case, events: int, rounds: int, *, peers: bool) -> Rounds:
     """Fill the topic, then record it again and again."""
     found = Rounds()
-    with _broker() as stack:
+    with broker() as stack:
         asyncio.run(fill(stack.kafka.brokers, envelopes(case, events)))
-        database = place or Place.local(stack.ports.postgres)
         for number in range(rounds):
             tell(f"recording, round {number + 1} of {rounds}: {case.name}")
-            with _emptied(database):
-                found.one.append(_record(stack, database, events, 1, f"one-{number}"))
-                found.copy.append(_raw_copy(database))
+            with _emptied(place):
+                found.one.append(_record(stack, place, events, 1, f"one-{number}"))
+                found.copy.append(_raw_copy(place))
             if not peers:
                 continue
-            with _emptied(database):
-                found.sink.append(jdbc_sink.record(stack, database, events))
-            with _emptied(database):
-                found.two.append(_record(stack, database, events, 2, f"two-{number}"))
+            with _emptied(place):
+                found.sink.append(jdbc_sink.record(stack, place, events))
+                with place.connect() as connection:
+                    _check_rows(connection, jdbc_sink.TABLE, events)
+            with _emptied(place):
+                found.two.append(_record(stack, place, events, 2, f"two-{number}"))
     return found
-
-
-@contextmanager
-def _broker() -> Iterator[Stack]:
-    """PostgreSQL and Kafka alone."""
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder))
-        if not stack.jars.is_complete():
-            stack.jars.fetch()
-        stack.tokens.ensure()
-        try:
-            for service in (stack.postgres, stack.kafka):
-                service.start()
-            for service in (stack.postgres, stack.kafka):
-                service.wait_ready()
-            yield stack
-        finally:
-            stack.stop()
 
 
 @contextmanager
@@ -155,17 +138,17 @@ def _emptied(place: Place) -> Iterator[None]:
 
 def _record(stack: Stack, place: Place, events: int, workers: int, group: str) -> Recorded:
     """Let workers record the topic; counted from when each of them has recorded something."""
-    settings = {**place.environment(), "APP_ID": group}
-    started = [stack.add_worker(settings, wait=False) for _ in range(workers)]
+    started = [stack.add_worker(worker_settings(place, group), wait=False) for _ in range(workers)]
     processes = [psutil.Process(worker.pid) for worker in started]
     first: tuple[float, int, float] | None = None
     with place.connect() as connection:
-        while (done := _flushed(connection)) < events:
+        while (done := flushed(connection)) < events:
             if done and first is None and all(_has_recorded(worker) for worker in started):
-                first = time.perf_counter(), _flushed(connection), _cpu(processes)
+                first = time.perf_counter(), flushed(connection), _cpu(processes)
             _check(started)
             time.sleep(0.02)
         now, cpu = time.perf_counter(), _cpu(processes)
+        _check_rows(connection, "cdc_event", events)
     memory = max(_peak(process.pid) for process in processes)
     for worker in started:
         stack.remove_worker(worker)
@@ -179,6 +162,13 @@ def _check(workers: list[Worker]) -> None:
     for worker in workers:
         if not worker.alive:
             raise SystemExit(f"{worker.name} ended: {worker.last_words()}")
+
+
+def _check_rows(connection: psycopg.Connection[tuple[Any, ...]], table: str, events: int) -> None:
+    """Each record must have become one row: a rate without that says nothing."""
+    row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    if row is None or row[0] != events:
+        raise SystemExit(f"{table} has {row} rows of {events:,} records")
 
 
 def _has_recorded(worker: Worker) -> bool:
@@ -195,14 +185,6 @@ def _has_recorded(worker: Worker) -> bool:
 def _cpu(processes: list[psutil.Process]) -> float:
     """CPU seconds of all threads, user and system."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-def _flushed(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
-    try:
-        row = connection.execute("SELECT coalesce(sum(flushed_offset + 1), 0)::bigint FROM shard").fetchone()
-    except psycopg.errors.UndefinedTable:
-        return 0
-    return row[0] if row else 0
 
 
 def _peak(pid: int) -> float:

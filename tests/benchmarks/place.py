@@ -93,4 +93,4 @@ def _row(connection: psycopg.Connection[tuple[Any, ...]], query: str) -> tuple[A
 
 def tell(text: str) -> None:
     """A line for who waits."""
-    print(f"{datetime.now():%H:%M:%S} {text} …", file=sys.stderr, flush=True)
+    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)

@@ -86,6 +86,11 @@ class Report:
             lines += [f"| {row.what} | {row.found} | {row.wanted} | {row.verdict} |" for row in part.rows]
         return "\n".join(lines)
 
+    @property
+    def title(self) -> str:
+        """What was measured, when and where, in a line."""
+        return f"{self._begun:%Y-%m-%d}, {self.size} size, {self._server}"
+
     def _head(self) -> str:
         memory = psutil.virtual_memory().total / 1e9
         machine = f"{psutil.cpu_count()} cores, {memory:.0f} GB, {_processor()}, Python {platform.python_version()}"
