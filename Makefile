@@ -33,9 +33,8 @@ check: .venv/stamp  ## format, lint, types and unit tests
 test: .venv/stamp  ## every test, on real services; no benchmarks
 	@$(BIN)/python -m pytest tests --ignore=tests/benchmarks
 
-bench: .venv/stamp  ## how fast a worker records and answers, beside the raw speed of the database
-	@$(BIN)/python tests/benchmarks/bench_recorder.py
-	@$(BIN)/python tests/benchmarks/bench_replay.py
+bench: .venv/stamp  ## how fast a worker records and answers, beside others in the same run (BENCH="--full --write")
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 .venv/stamp: pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

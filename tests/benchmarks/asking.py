@@ -52,11 +52,9 @@ class Worker:
         """Ask for a state, and read all of it."""
         return await self._get("state", {"timestamp": instants.render(at)}, user, encoding)
 
-    async def events(self, start: int, end: int) -> Answer:
+    async def events(self, start: int, end: int, encoding: str = "identity", user: str = "bench") -> Answer:
         """Ask for the events of a window."""
-        return await self._get(
-            "events", {"start": instants.render(start), "end": instants.render(end)}, "bench", "identity"
-        )
+        return await self._get("events", {"start": instants.render(start), "end": instants.render(end)}, user, encoding)
 
     async def _get(self, what: str, query: Mapping[str, str], user: str, encoding: str) -> Answer:
         headers = {"Authorization": f"Bearer {self.tokens.person(user, TENANT)}", "Accept-Encoding": encoding}
@@ -99,9 +97,16 @@ async def worker(tokens: Tokens, environment: Mapping[str, str]) -> AsyncIterato
     assert process.stdout is not None
     try:
         port = int(await process.stdout.readline())
-        connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=600)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
-            yield Worker(psutil.Process(process.pid), port, tokens, session)
+        async with connected(process.pid, port, tokens) as asked:
+            yield asked
     finally:
         process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def connected(pid: int, port: int, tokens: Tokens) -> AsyncIterator[Worker]:
+    """A worker that runs already."""
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=600)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
+        yield Worker(psutil.Process(pid), port, tokens, session)

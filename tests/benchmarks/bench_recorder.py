@@ -1,142 +1,190 @@
-"""How fast one worker records, beside PostgreSQL's own COPY of the same rows: `make bench`.
+"""How fast workers record: beside PostgreSQL's own COPY of the same rows, and beside Debezium's JDBC sink.
 
-A topic of four partitions is filled with envelopes of about 1 KB; one worker records it; then the rows it
-wrote are copied into a table made alike. All in one run, on one machine, so the ratio holds.
+A topic of four partitions is filled with envelopes of about 1 KB. One worker records it, two do, and the sink writes it
+into a table, in turn and several rounds, so that a machine whose speed changes treats them alike.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import platform
-import random
-import sys
-import tempfile
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import psutil
 import psycopg
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from msr_local.programs import Worker
 from msr_local.stack import Stack
 
-PARTITIONS = 4
-ENTITIES = 100_000
-TABLE = "bench.entity"
+from tests.benchmarks import jdbc_sink
+from tests.benchmarks.brokers import broker, flushed, worker_settings
+from tests.benchmarks.envelopes import PLAIN, TOAST, Case, envelopes, fill
+from tests.benchmarks.place import Place, tell
+from tests.benchmarks.report import Part, Row, at_least, at_most
 
 
-@dataclass
-class Case:
-    """What the topic holds.
+@dataclass(frozen=True)
+class Recorded:
+    """One recording: events a second, peak memory of a worker (MB), CPU seconds of all per million events."""
 
-    Attributes:
-        name: for the result.
-        toast: every update has a placeholder for a large value that did not change.
-        deletes: share of bare deletes.
-    """
-
-    name: str
-    toast: bool = False
-    deletes: float = 0.0
-
-
-@dataclass
-class Result:
-    """What was measured; rates in events a second, memory in MB, CPU in seconds per million events."""
-
-    case: str
-    events: int
     rate: float
-    raw_rate: float
     memory: float
     cpu: float
 
 
-CASES = {
-    "plain": Case("updates without `before`"),
-    "toast": Case("a TOAST placeholder in every update, 10 % bare deletes", toast=True, deletes=0.1),
-}
+@dataclass
+class Rounds:
+    """What the rounds found; rates in rows a second."""
+
+    one: list[Recorded] = field(default_factory=list)
+    two: list[Recorded] = field(default_factory=list)
+    copy: list[float] = field(default_factory=list)
+    sink: list[float] = field(default_factory=list)
 
 
-def envelopes(case: Case, count: int, seed: int = 7) -> list[tuple[bytes, bytes]]:
-    """Keys and values of `count` records: every entity is created, then updated or deleted at random."""
-    rng = random.Random(seed)
-    filler = [rng.randbytes(330).hex() for _ in range(64)]
-    started = time.time_ns() // 1000 - count * 10
-    live: set[int] = set()
-    entities = min(ENTITIES, count // 4)
-    found = []
-    for number in range(count):
-        entity = number if number < entities else rng.randrange(entities)
-        op = "c" if entity not in live else "d" if rng.random() < case.deletes else "u"
-        live.symmetric_difference_update({entity} if op != "u" else ())
-        row = {
-            "id": entity, "tenant_id": f"t{entity % 2 + 1}", "lon": 103.8 + rng.random(), "lat": 1.2 + rng.random(),
-            "speed": f"{rng.random() * 30:.3f}", "n": number, "note": filler[number % 64],
-            "body": "__debezium_unavailable_value" if case.toast and op == "u" else "x" * 64,
-        }  # fmt: skip
-        bare = {"id": entity, "tenant_id": None, "note": None, "body": None}
-        lsn = 1_000_000 + number * 64
-        source = {
-            "version": "3.6.1.Final", "connector": "postgresql", "name": "bench",
-            "ts_ms": (started + number * 10) // 1000, "snapshot": "false",
-            "db": "source", "sequence": json.dumps([str(lsn - 32), str(lsn)]),
-            "ts_us": started + number * 10, "schema": "bench", "table": "entity", "txId": 700 + number, "lsn": lsn,
-        }  # fmt: skip
-        value = {
-            "before": bare if op == "d" else None, "after": None if op == "d" else row, "source": source,
-            "transaction": None, "op": op, "ts_ms": started // 1000,
-        }  # fmt: skip
-        found.append((json.dumps({"id": entity}).encode(), json.dumps(value, separators=(",", ":")).encode()))
+def measure(place: Place, events: int, rounds: int) -> Part:
+    """All of it."""
+    found = _rounds(place, PLAIN, events, rounds, peers=True)
+    hard = _rounds(place, TOAST, events, 1, peers=False)
+    note = f"{events:,} events of 1 KB, four partitions; median of {rounds} rounds"
+    drawn = {
+        "one worker": _rate(found.one),
+        "two workers": _rate(found.two),
+        "JDBC sink, one task": median(found.sink),
+        "raw COPY": median(found.copy),
+    }
+    return Part("Recording", note, [*_peers(found), *_costs(found), *_hard(hard)], drawn)
+
+
+def _peers(found: Rounds) -> list[Row]:
+    copied = median(one.rate / copy for one, copy in zip(found.one, found.copy, strict=True))
+    ahead = median(one.rate / sink for one, sink in zip(found.one, found.sink, strict=True))
+    rates = ", ".join(f"{one.rate / sink:.2f}" for one, sink in zip(found.one, found.sink, strict=True))
+    return [
+        Row("one worker, updates without `before`", f"{_rate(found.one):,.0f} events/s"),
+        Row("Debezium's JDBC sink, one task, the same topic", f"{median(found.sink):,.0f} rows/s"),
+        at_least("worker to JDBC sink", ahead, 1, f"{ahead:.2f} x (rounds: {rates})", "more than 1 x, aim 1.3 x"),
+        Row("raw COPY of the recorded rows, same indexes", f"{median(found.copy):,.0f} rows/s"),
+        at_least("worker to raw COPY", copied, 0.25, f"{copied:.2f}", "0.25"),
+    ]
+
+
+def _costs(found: Rounds) -> list[Row]:
+    memory = max(one.memory for one in found.one)
+    alone, shared = median(one.cpu for one in found.one), median(two.cpu for two in found.two)
+    more = median(two.cpu / one.cpu for one, two in zip(found.one, found.two, strict=True))
+    return [
+        at_most("peak memory of the worker", memory, 300, f"{memory:.0f} MB", "300 MB"),
+        Row("two workers", f"{_rate(found.two):,.0f} events/s"),
+        at_most(
+            "CPU seconds per million events, two workers to one", more, 1.15,
+            f"{shared:.1f} to {alone:.1f} s = {more:.2f} x", "1.15 x",
+        ),
+    ]  # fmt: skip
+
+
+def _hard(found: Rounds) -> list[Row]:
+    share = found.one[0].rate / found.copy[0]
+    return [
+        Row(f"one worker, {TOAST.name}", f"{found.one[0].rate:,.0f} events/s = {share:.2f} of raw COPY"),
+        Row("its CPU seconds per million events", f"{found.one[0].cpu:.1f} s"),
+    ]
+
+
+def _rate(recorded: list[Recorded]) -> float:
+    return median(one.rate for one in recorded)
+
+
+def _rounds(place: Place, case: Case, events: int, rounds: int, *, peers: bool) -> Rounds:
+    """Fill the topic, then record it again and again."""
+    found = Rounds()
+    with broker() as stack:
+        asyncio.run(fill(stack.kafka.brokers, envelopes(case, events)))
+        for number in range(rounds):
+            tell(f"recording, round {number + 1} of {rounds}: {case.name}")
+            with _emptied(place):
+                found.one.append(_record(stack, place, events, 1, f"one-{number}"))
+                found.copy.append(_raw_copy(place))
+            if not peers:
+                continue
+            with _emptied(place):
+                found.sink.append(jdbc_sink.record(stack, place, events))
+                with place.connect() as connection:
+                    _check_rows(connection, jdbc_sink.TABLE, events)
+            with _emptied(place):
+                found.two.append(_record(stack, place, events, 2, f"two-{number}"))
     return found
 
 
-async def fill(brokers: str, topic: str, records: list[tuple[bytes, bytes]]) -> None:
-    """Make a topic and write the records to it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
-    await admin.start()
+@contextmanager
+def _emptied(place: Place) -> Iterator[None]:
+    """A database without the benchmark's schema, before and after, that has written out what came before."""
+    place.drop()
     try:
-        await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        yield
     finally:
-        await admin.close()
-    async with AIOKafkaProducer(bootstrap_servers=brokers, linger_ms=20, max_batch_size=1 << 18) as producer:
-        for start in range(0, len(records), 5000):
-            sent = [await producer.send(topic, value, key) for key, value in records[start : start + 5000]]
-            await asyncio.gather(*sent)
+        place.drop()
+    with place.connect() as connection:
+        try:
+            connection.execute("CHECKPOINT")
+        except psycopg.errors.InsufficientPrivilege:
+            return
 
 
-def record(stack: Stack, events: int) -> tuple[float, float, float]:
-    """Let one worker record the topic; events a second, peak memory (MB), CPU seconds per million events."""
-    worker: Worker = stack.add_worker(wait=False)
-    process = psutil.Process(worker.pid)
+def _record(stack: Stack, place: Place, events: int, workers: int, group: str) -> Recorded:
+    """Let workers record the topic; counted from when each of them has recorded something."""
+    started = [stack.add_worker(worker_settings(place, group), wait=False) for _ in range(workers)]
+    processes = [psutil.Process(worker.pid) for worker in started]
     first: tuple[float, int, float] | None = None
-    with psycopg.connect(stack.history_dsn, autocommit=True) as connection:
-        while True:
-            done = _flushed(connection)
-            now, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
-            if done and first is None:
-                first = now, done, cpu
-            if done >= events:
-                break
+    with place.connect() as connection:
+        while (done := flushed(connection)) < events:
+            if done and first is None and all(_has_recorded(worker) for worker in started):
+                first = time.perf_counter(), flushed(connection), _cpu(processes)
+            _check(started)
             time.sleep(0.02)
-    assert first is not None
-    memory = _peak(worker.pid or 0)
-    stack.remove_worker(worker)
+        now, cpu = time.perf_counter(), _cpu(processes)
+        _check_rows(connection, "cdc_event", events)
+    memory = max(_peak(process.pid) for process in processes)
+    for worker in started:
+        stack.remove_worker(worker)
+    if first is None:
+        raise SystemExit("a worker got nothing to record before the end of the topic: take more --events")
     counted = events - first[1]
-    return counted / (now - first[0]), memory, (cpu - first[2]) / counted * 1e6
+    return Recorded(counted / (now - first[0]), memory, (cpu - first[2]) / counted * 1e6)
 
 
-def _flushed(connection: psycopg.Connection[tuple[int]]) -> int:
+def _check(workers: list[Worker]) -> None:
+    for worker in workers:
+        if not worker.alive:
+            raise SystemExit(f"{worker.name} ended: {worker.last_words()}")
+
+
+def _check_rows(connection: psycopg.Connection[tuple[Any, ...]], table: str, events: int) -> None:
+    """Each record must have become one row: a rate without that says nothing."""
+    row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    if row is None or row[0] != events:
+        raise SystemExit(f"{table} has {row} rows of {events:,} records")
+
+
+def _has_recorded(worker: Worker) -> bool:
+    """Whether its metrics count an event."""
     try:
-        row = connection.execute("SELECT coalesce(sum(flushed_offset + 1), 0)::bigint FROM msr.shard").fetchone()
-    except psycopg.errors.UndefinedTable:
-        return 0
-    return row[0] if row else 0
+        with urllib.request.urlopen(worker.metrics_url, timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return False
+    counts = [line.rsplit(" ", 1)[1] for line in text.splitlines() if line.startswith("msr_recorded_events_total")]
+    return any(float(count) > 0 for count in counts)
+
+
+def _cpu(processes: list[psutil.Process]) -> float:
+    """CPU seconds of all threads, user and system."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 def _peak(pid: int) -> float:
@@ -145,10 +193,9 @@ def _peak(pid: int) -> float:
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def raw_copy(stack: Stack) -> float:
+def _raw_copy(place: Place) -> float:
     """Rows a second of one binary COPY of the recorded rows into a table with the same indexes."""
-    with psycopg.connect(stack.history_dsn, autocommit=True) as connection:
-        connection.execute("SET search_path TO msr")
+    with place.connect() as connection:
         connection.execute("CREATE TABLE raw (LIKE cdc_event INCLUDING ALL)")
         with connection.cursor().copy("COPY (SELECT * FROM cdc_event) TO STDOUT (FORMAT binary)") as out:
             data = [bytes(block) for block in out]
@@ -162,67 +209,3 @@ def raw_copy(stack: Stack) -> float:
         seconds = time.perf_counter() - started
         connection.execute("DROP TABLE raw")
     return rows / seconds
-
-
-def run(case: Case, events: int) -> Result:
-    """Fill, record, compare."""
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder))
-        stack.tokens.ensure()
-        try:
-            for service in (stack.postgres, stack.kafka):
-                service.start()
-            for service in (stack.postgres, stack.kafka):
-                service.wait_ready()
-            records = envelopes(case, events)
-            asyncio.run(fill(stack.kafka.brokers, TABLE.replace("bench.", "bench.bench."), records))
-            del records
-            rate, memory, cpu = record(stack, events)
-            raw_rate = raw_copy(stack)
-        finally:
-            stack.stop()
-    return Result(case.name, events, rate, raw_rate, memory, cpu)
-
-
-def table(results: list[Result]) -> str:
-    """The results as a Markdown table, with the machine and the day."""
-    machine = f"{psutil.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {machine}; broker, database and worker share them.",
-        "",
-        "| case | events | recorded, events/s | raw COPY, rows/s | ratio | peak memory, MB | CPU s per million |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [_line(result) for result in results]
-    return "\n".join(lines)
-
-
-def _line(result: Result) -> str:
-    cells = [
-        result.case,
-        f"{result.events:,}",
-        f"{result.rate:,.0f}",
-        f"{result.raw_rate:,.0f}",
-        f"{result.rate / result.raw_rate:.2f}",
-        f"{result.memory:.0f}",
-        f"{result.cpu:.0f}",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def main() -> None:
-    """Run the cases and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=400_000)
-    parser.add_argument("--case", choices=[*CASES, "all"], default="all")
-    chosen = parser.parse_args()
-    cases = CASES.values() if chosen.case == "all" else [CASES[chosen.case]]
-    results = []
-    for case in cases:
-        print(f"recording {chosen.events:,} events: {case.name} …", file=sys.stderr)
-        results.append(run(case, chosen.events))
-    print(table(results))
-
-
-if __name__ == "__main__":
-    main()
