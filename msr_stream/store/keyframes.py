@@ -12,9 +12,9 @@ from msr_stream.errors import MsrError, Unavailable
 from msr_stream.instants import FIRST, LAST
 from msr_stream.store import queries
 from msr_stream.store.audit import Actor, note
+from msr_stream.store.companions import EPOCH_LOCK
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.literals import instant, literal
-from msr_stream.store.replay import EPOCH_LOCK
 
 log = logs.get(__name__)
 _sql = queries.load("keyframes")

@@ -93,18 +93,44 @@ async def shards_since(connection: Connection, start: int) -> list[int]:
     return [row["shard_id"] for row in await connection.fetch(_sql["shards_since"], start)]
 
 
-def next_slice(length: int, brought: int | None) -> int:
-    """How much of a window to read next, microseconds: what is sorted at a time fits into memory.
+class Slice(NamedTuple):
+    """A part of a window: what happened after one instant and up to another."""
 
-    Args:
-        length: how much was read last.
-        brought: how many bytes that were; `None`: nothing was read yet.
+    start: int
+    end: int
+
+
+class Slices:
+    """Cuts a window into slices that each bring so much that what is sorted at a time fits into memory.
+
+    Attributes:
+        large: a slice has brought so much that it is worth while to read the next one beside it.
     """
-    if brought is None:
-        return _SLICE
-    if brought < _LITTLE:
-        return length * 4
-    return max(1, length // 2) if brought > _MUCH else length
+
+    def __init__(self, start: int, end: int) -> None:
+        self.large = False
+        self._start, self._end, self._length = start, end, _SLICE
+
+    @property
+    def left(self) -> bool:
+        """Whether there are more."""
+        return self._start < self._end
+
+    def take(self) -> Slice | None:
+        """The next slice; `None`: there is none."""
+        if not self.left:
+            return None
+        found = Slice(self._start, min(self._start + self._length, self._end))
+        self._start = found.end
+        return found
+
+    def brought(self, found: Slice, size: int) -> None:
+        """A slice was read, and brought so many bytes: the next ones are longer or shorter."""
+        self.large = self.large or size > _LITTLE
+        if size < _LITTLE:
+            self._length = max(self._length, (found.end - found.start) * 4)
+        elif size > _MUCH:
+            self._length = max(1, min(self._length, (found.end - found.start) // 2))
 
 
 def left_out(chosen: Filter) -> str:

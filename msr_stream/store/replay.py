@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,14 +17,14 @@ from msr_stream.instants import FIRST, SECOND
 from msr_stream.replay import Bounds, EventsQuery, StateQuery, not_settled
 from msr_stream.settings import Settings
 from msr_stream.store import planning, queries
+from msr_stream.store.companions import EPOCH_LOCK, Companions, GoOn, Places, Reading
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.reader import read_as
+from msr_stream.store.sinks import Counted, InOrder, OnePiece, Sink
 from msr_stream.store.standing import bounds_of, missing
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
-#: First half of the advisory lock's key; the second is the epoch.
-EPOCH_LOCK = 0x4D5352
 #: How long an answer waits for its moment to settle, seconds.
 PATIENCE = 2.0
 _POLL = 0.05
@@ -31,11 +33,11 @@ _EPOCHS = 5
 #: How long one answer may be read, seconds; the statement's own limit is the same.
 _LONGEST = 600.0
 
+#: A state with fewer rows to read is read on one connection: another one costs some milliseconds.
+_WORTH_SHARING = 20_000
+
 #: What ends a snapshot by the database's fault; a broken connection to the client is an `OSError` too, and is not.
 _ENDED = tuple(kind for kind in PASSING if kind is not OSError)
-
-#: Takes what was read, piece by piece: lines of JSON, each after a comma.
-Sink = Callable[[bytes], Awaitable[None]]
 
 
 class Snapshot:
@@ -46,9 +48,9 @@ class Snapshot:
         tenant: whose rows are seen, beside shared ones.
     """
 
-    def __init__(self, connection: Connection, bounds: Bounds, tenant: str) -> None:
+    def __init__(self, connection: Connection, bounds: Bounds, tenant: str, companions: Companions) -> None:
         self.bounds, self.tenant = bounds, tenant
-        self._connection = connection
+        self._connection, self._companions = connection, companions
 
     def resolve(self, moment: int | None) -> int:
         """The instant that will be answered: the moment, or the settled instant.
@@ -68,57 +70,67 @@ class Snapshot:
         return (await missing(self._connection, at, at if start is None else start)).names
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
-        """The state at an instant, shard by shard."""
+        """The state at an instant, shard by shard; large shards on several connections, in no order."""
         with metrics.QUERY_SECONDS.labels("state").time():
             found = await planning.parts(self._connection, at)
-            await self._connection.execute(_sql["no_loops"])
-            for statement in planning.state_statements(found, at, self.tenant, planning.left_out(query.filter)):
-                await self._copy(statement, sink)
-            await self._connection.execute(_sql["loops"])
+            where = planning.left_out(query.filter)
+            statements, one_piece = deque(planning.state_statements(found, at, self.tenant, where)), OnePiece(sink)
+
+            async def read(connection: Connection, go_on: GoOn) -> None:
+                await connection.execute(_sql["hashes_only"])
+                while statements and go_on():
+                    await self._copy(connection, statements.popleft(), one_piece)
+                await connection.execute(_sql["any_join"])
+
+            if sum(part.rows for part in found) < _WORTH_SHARING or len(statements) < 2:
+                await read(self._connection, lambda: True)
+            else:
+                await self._companions.share(read)
 
     async def events(self, query: EventsQuery, sink: Sink) -> None:
-        """The events of a window, in the served order, slice after slice."""
+        """The events of a window, in the served order, slice after slice; of large ones the next is read meanwhile."""
         with metrics.QUERY_SECONDS.labels("events").time():
             shards = await planning.shards_since(self._connection, query.start)
-            where, counted = planning.left_out(query.filter), _Counted(sink)
-            start, length, brought = query.start, 0, None
-            while shards and start < query.end:
-                length = planning.next_slice(length, brought)
-                end = min(start + length, query.end)
-                counted.bytes = 0
-                await self._copy(planning.events_statement(shards, start, end, self.tenant, where), counted)
-                start, brought = end, counted.bytes
+            where, slices, order = planning.left_out(query.filter), planning.Slices(query.start, query.end), InOrder()
+
+            async def read(connection: Connection, go_on: GoOn) -> None:
+                while go_on() and (found := slices.take()) is not None:
+                    ticket = order.ticket()
+                    counted = Counted(sink, partial(order.turn, ticket))
+                    statement = planning.events_statement(shards, found.start, found.end, self.tenant, where)
+                    await self._copy(connection, statement, counted)
+                    slices.brought(found, counted.bytes)
+                    await order.end(ticket)
+
+            if shards:
+                await read(self._connection, lambda: not slices.large)
+            if shards and slices.left:
+                await self._companions.share(read)
 
     async def rows(self, statement: str, *arguments: Any) -> list[Any]:
         """The few rows of a statement, which sees what this snapshot sees."""
         found: list[Any] = await self._connection.fetch(statement, *arguments)
         return found
 
-    async def _copy(self, statement: str, sink: Sink) -> None:
+    @staticmethod
+    async def _copy(connection: Connection, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
-        await self._connection.copy_from_query(
+        await connection.copy_from_query(
             statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=_LONGEST
         )
 
 
-class _Counted:
-    """A sink that counts what passes."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.bytes = 0
-        self._sink = sink
-
-    async def __call__(self, piece: bytes) -> None:
-        self.bytes += len(piece)
-        await self._sink(piece)
-
-
 class Replay:
-    """Opens snapshots, so many at a time."""
+    """Opens snapshots, so many at a time.
+
+    Attributes:
+        places: the connections for them.
+    """
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now) -> None:
-        self._database, self._clock = database, clock
-        self._turns = asyncio.Semaphore(settings.replay_concurrency)
+        self.places = Places(database)
+        self._turns, self._clock = asyncio.Semaphore(min(settings.replay_concurrency, self.places.all)), clock
+        self._connections = settings.replay_connections_per_answer
         self._patience, self._reader = settings.replay_patience, settings.database_reader_role
 
     def check_early(self, moment: int | None) -> None:
@@ -162,7 +174,7 @@ class Replay:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         try:
-            acquired = self._database.replaying()
+            acquired = self.places.one()
             connection = await acquired.__aenter__()
         except PASSING as error:
             raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
@@ -216,4 +228,6 @@ class Replay:
             return None
         settled = await connection.fetchrow(_settling["settled"])
         await connection.execute(f"SET LOCAL work_mem TO '{row['work_mem_mb']}MB'")
-        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant)
+        reading = Reading(self._reader, tenant, epoch, row["work_mem_mb"])
+        companions = Companions(self.places, connection, reading, self._connections)
+        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant, companions)

@@ -12,8 +12,8 @@ from msr_stream.errors import Conflict, NotFound
 from msr_stream.retention import Cutoffs, Limits, Part, Plan, cutoffs, next_run
 from msr_stream.store import queries
 from msr_stream.store.audit import Actor, note
+from msr_stream.store.companions import EPOCH_LOCK
 from msr_stream.store.database import Connection, Database
-from msr_stream.store.replay import EPOCH_LOCK
 from msr_stream.store.sources import hold_lightly
 
 _sql = queries.load("retention")

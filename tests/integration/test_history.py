@@ -15,9 +15,9 @@ from msr_stream.errors import MigrationError
 from msr_stream.instants import DAY, SECOND, now
 from msr_stream.recording.progress import Shard
 from msr_stream.settings import Settings
+from msr_stream.store.companions import EPOCH_LOCK
 from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
-from msr_stream.store.replay import EPOCH_LOCK
 from tests.conftest import history_settings, run_postgres, servers, version_of
 from tests.world import TOPIC, World, until, world
 

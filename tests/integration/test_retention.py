@@ -22,8 +22,8 @@ from msr_stream.retainer import Retainer
 from msr_stream.settings import Settings
 from msr_stream.store import queries
 from msr_stream.store.audit import Actor
+from msr_stream.store.companions import EPOCH_LOCK
 from msr_stream.store.keyframes import Keyframes
-from msr_stream.store.replay import EPOCH_LOCK
 from msr_stream.store.retaining import Retaining, StillRead
 from msr_stream.store.retention import Retention
 from msr_stream.store.sources import Sources
