@@ -73,7 +73,12 @@ class Settings(BaseSettings):
     chunk_interval: Annotated[Seconds, Field(ge=3600)] = Field(
         86400.0, description="how much time a chunk holds from now on (1d); TimescaleDB alone"
     )
-    replay_concurrency: int = Field(4, ge=1, le=100, description="answers read from the database at a time")
+    replay_concurrency: int = Field(
+        3, ge=1, le=100, description="answers read at a time, as far as DATABASE_MAX_CONNS allows: 3 of 10, 11 of 20"
+    )
+    replay_connections_per_answer: int = Field(
+        2, ge=1, le=16, description="connections that read one large answer, as long as nobody waits for them"
+    )
     replay_patience: Seconds = Field(10.0, description="longest an answer waits for its turn; then 503")
     redis_url: SecretStr = Field(SecretStr(""), description="redis://...: keeps answers for all workers; empty: memory")
     segment_memory_mb: int = Field(64, ge=0, description="memory of a worker for answers that are kept, MB")

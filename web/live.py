@@ -67,7 +67,7 @@ class _Listener:
 
     def __init__(self, request: web.Request, stream: EventStream, place: Place, chosen: Filter) -> None:
         self._replay, self._tenant, self._stream = runtime(request).replay, request[CALLER].tenant, stream
-        self._place, self._length = place, planning.next_slice(0, None)
+        self._place, self._length = place, planning.FIRST_SLICE
         self._chosen = chosen
         self._frames: list[bytes] = []
         self._size = 0
@@ -89,7 +89,7 @@ class _Listener:
                         return False
                     late = self._place.late_shards
                     self._place, size = await tell(snapshot, self._place, part, self._chosen, self._change)
-                    told, self._length = told + size, min(planning.next_slice(self._length, size), _LONGEST)
+                    told, self._length = told + size, min(planning.next_length(self._length, size), _LONGEST)
                     if part.front is None or self._place.late_shards != late:
                         self._settled(known.names(self._place.late_shards, self._chosen.only))
         finally:

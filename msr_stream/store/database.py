@@ -65,9 +65,11 @@ class Database:
             enable_seqscan="off",  # a plan made while a partition was empty must not read all of it later
             idle_in_transaction_session_timeout=f"{int(settings.group_session_timeout * 500)}ms",
         )
+        #: Connections for answers.
+        self.replays = settings.database_max_conns - recording - serving - 1
         self._replaying = self._pool(
             "replay",
-            size=settings.database_max_conns - recording - serving - 1,
+            size=self.replays,
             to=reading,
             statement_timeout="10min",  # a slow reader is cut by its own pace, not by this
             default_transaction_read_only="on",

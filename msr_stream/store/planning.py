@@ -23,7 +23,7 @@ SMALL = 2_000
 #: So many of them, at most.
 _TOGETHER = 32
 #: The first slice of a window that is read at a time, and the bytes that one should bring.
-_SLICE = 2 * MINUTE
+FIRST_SLICE = 2 * MINUTE
 _LITTLE, _MUCH = 8 << 20, 32 << 20
 
 
@@ -102,18 +102,52 @@ async def shards_since(connection: Connection, start: int, tables: Sequence[str]
     return [row["shard_id"] for row in await connection.fetch(_sql["shards_since"], start, list(tables) or None)]
 
 
-def next_slice(length: int, brought: int | None) -> int:
-    """How much of a window to read next, microseconds: what is sorted at a time fits into memory.
+class Slice(NamedTuple):
+    """A part of a window: what happened after one instant and up to another."""
 
-    Args:
-        length: how much was read last.
-        brought: how many bytes that were; `None`: nothing was read yet.
+    start: int
+    end: int
+
+
+class Slices:
+    """Cuts a window into slices that each bring so much that what is sorted at a time fits into memory.
+
+    Attributes:
+        large: a slice has brought so much that it is worth while to read the next one beside it.
     """
-    if brought is None:
-        return _SLICE
-    if brought < _LITTLE:
+
+    def __init__(self, start: int, end: int) -> None:
+        self.large = False
+        self._start, self._end, self._length = start, end, FIRST_SLICE
+
+    @property
+    def left(self) -> bool:
+        """Whether there are more."""
+        return self._start < self._end
+
+    def take(self) -> Slice | None:
+        """The next slice; `None`: there is none."""
+        if not self.left:
+            return None
+        found = Slice(self._start, min(self._start + self._length, self._end))
+        self._start = found.end
+        return found
+
+    def brought(self, found: Slice, size: int) -> None:
+        """A slice was read, and brought so many bytes: the next ones are longer or shorter."""
+        self.large = self.large or size > _LITTLE
+        length = next_length(found.end - found.start, size)
+        if size < _LITTLE:
+            self._length = max(self._length, length)
+        elif size > _MUCH:
+            self._length = min(self._length, length)
+
+
+def next_length(length: int, size: int) -> int:
+    """How long the next slice is after one of a length, microseconds, that brought so many bytes."""
+    if size < _LITTLE:
         return length * 4
-    return max(1, length // 2) if brought > _MUCH else length
+    return max(1, length // 2) if size > _MUCH else length
 
 
 def _events_after(part: Part, at: int) -> str:

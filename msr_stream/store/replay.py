@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,8 +17,10 @@ from msr_stream.instants import FIRST, SECOND
 from msr_stream.replay import Bounds, EventsQuery, StateQuery, not_settled
 from msr_stream.settings import Settings
 from msr_stream.store import planning, queries
+from msr_stream.store.companions import Companions, GoOn, Places, Reading
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.reader import read_as
+from msr_stream.store.sinks import Counted, InOrder, OnePiece, Sink
 from msr_stream.store.standing import bounds_of, missing
 
 _sql = queries.load("replay")
@@ -30,11 +34,11 @@ _EPOCHS = 5
 #: How long one answer may be read, seconds, all its statements together; a single statement's own limit is the same.
 LONGEST = 600.0
 
+#: A state with fewer rows to read is read on one connection: another one costs some milliseconds.
+_WORTH_SHARING = 20_000
+
 #: What ends a snapshot by the database's fault; a broken connection to the client is an `OSError` too, and is not.
 _ENDED = tuple(kind for kind in PASSING if kind is not OSError)
-
-#: Takes what was read, piece by piece: lines of JSON, each after a comma.
-Sink = Callable[[bytes], Awaitable[None]]
 
 
 class Snapshot:
@@ -46,9 +50,9 @@ class Snapshot:
         epoch: of the history that it shows.
     """
 
-    def __init__(self, connection: Connection, bounds: Bounds, tenant: str, epoch: int) -> None:
+    def __init__(self, connection: Connection, bounds: Bounds, tenant: str, epoch: int, companions: Companions) -> None:
         self.bounds, self.tenant, self.epoch = bounds, tenant, epoch
-        self._connection = connection
+        self._connection, self._companions = connection, companions
 
     def resolve(self, moment: int | None) -> int:
         """The instant that will be answered: the moment, or the settled instant.
@@ -74,57 +78,71 @@ class Snapshot:
         return (await missing(self._connection, at, at if start is None else start)).among(tables).names
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
-        """The state at an instant, shard by shard."""
+        """The state at an instant, shard by shard; large shards on several connections, in no order."""
         with metrics.QUERY_SECONDS.labels("state").time():
             found = await planning.parts(self._connection, at, query.filter.only)
-            await self._connection.execute(_sql["no_loops"])
-            for statement in planning.state_statements(found, at, self.tenant, query.filter):
-                await self._copy(statement, sink)
-            await self._connection.execute(_sql["loops"])
+            statements = deque(planning.state_statements(found, at, self.tenant, query.filter))
+            one_piece = OnePiece(sink)
+
+            async def read(connection: Connection, go_on: GoOn) -> None:
+                await connection.execute(_sql["hashes_only"])
+                while statements and go_on():
+                    await self._copy(connection, statements.popleft(), one_piece)
+                await connection.execute(_sql["any_join"])
+
+            if sum(part.rows for part in found) < _WORTH_SHARING or len(statements) < 2:
+                await read(self._connection, lambda: True)
+            else:
+                await self._companions.share(read)
 
     async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = lambda _: True) -> None:
-        """The events of a window, in the served order, slice after slice; of these shards alone."""
+        """The events of a window, of these shards, in the served order, slice after slice.
+
+        Of large slices the next is read meanwhile.
+        """
         with metrics.QUERY_SECONDS.labels("events").time():
             found = await planning.shards_since(self._connection, query.start, query.filter.only)
-            shards, counted = [shard for shard in found if of(shard)], _Counted(sink)
-            start, length, brought = query.start, 0, None
-            while shards and start < query.end:
-                length = planning.next_slice(length, brought)
-                end = min(start + length, query.end)
-                counted.bytes = 0
-                await self._copy(planning.events_statement(shards, start, end, self.tenant, query.filter), counted)
-                start, brought = end, counted.bytes
+            shards, slices = [shard for shard in found if of(shard)], planning.Slices(query.start, query.end)
+            order = InOrder()
+
+            async def read(connection: Connection, go_on: GoOn) -> None:
+                while go_on() and (piece := slices.take()) is not None:
+                    ticket = order.ticket()
+                    counted = Counted(sink, partial(order.turn, ticket))
+                    statement = planning.events_statement(shards, piece.start, piece.end, self.tenant, query.filter)
+                    await self._copy(connection, statement, counted)
+                    slices.brought(piece, counted.bytes)
+                    await order.end(ticket)
+
+            if shards:
+                await read(self._connection, lambda: not slices.large)
+            if shards and slices.left:
+                await self._companions.share(read)
 
     async def rows(self, statement: str, *arguments: Any) -> list[Any]:
         """The few rows of a statement, which sees what this snapshot sees."""
         found: list[Any] = await self._connection.fetch(statement, *arguments)
         return found
 
-    async def _copy(self, statement: str, sink: Sink) -> None:
+    @staticmethod
+    async def _copy(connection: Connection, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
-        await self._connection.copy_from_query(
+        await connection.copy_from_query(
             statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=LONGEST
         )
 
 
-class _Counted:
-    """A sink that counts what passes."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.bytes = 0
-        self._sink = sink
-
-    async def __call__(self, piece: bytes) -> None:
-        self.bytes += len(piece)
-        await self._sink(piece)
-
-
 class Replay:
-    """Opens snapshots, so many at a time."""
+    """Opens snapshots, so many at a time.
+
+    Attributes:
+        places: the connections for them.
+    """
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now) -> None:
-        self._database, self._clock = database, clock
-        self._turns = asyncio.Semaphore(settings.replay_concurrency)
+        self.places = Places(database)
+        self._turns, self._clock = asyncio.Semaphore(min(settings.replay_concurrency, self.places.all)), clock
+        self._connections = settings.replay_connections_per_answer
         self._patience, self._reader = settings.replay_patience, settings.database_reader_role
 
     def check_early(self, moment: int | None) -> None:
@@ -161,19 +179,19 @@ class Replay:
         except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise Unavailable("reading the history took too long", headers={"Retry-After": "5"}) from error
         except asyncpg.TransactionRollbackError as error:  # what is read only is rolled back on a replica alone
-            raise Unavailable(f"{self._database.read} ended the answer to go on replaying", headers=_SOON) from error
+            raise Unavailable(f"{self.places.read} ended the answer to go on replaying", headers=_SOON) from error
         except _ENDED as error:
-            raise Unavailable(f"{self._database.read} is not available", headers={"Retry-After": "2"}) from error
+            raise Unavailable(f"{self.places.read} is not available", headers={"Retry-After": "2"}) from error
         finally:
             self._turns.release()
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
         try:
-            acquired = self._database.replaying()
+            acquired = self.places.one()
             connection = await acquired.__aenter__()
         except PASSING as error:
-            raise Unavailable(f"{self._database.read} is not available", headers={"Retry-After": "2"}) from error
+            raise Unavailable(f"{self.places.read} is not available", headers={"Retry-After": "2"}) from error
         try:
             yield connection
         finally:
@@ -224,4 +242,6 @@ class Replay:
             return None
         settled = await connection.fetchrow(_settling["settled"])
         await connection.execute(f"SET LOCAL work_mem TO '{row['work_mem_mb']}MB'")
-        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant, epoch)
+        reading = Reading(self._reader, tenant, epoch, row["work_mem_mb"])
+        companions = Companions(self.places, connection, reading, self._connections)
+        return Snapshot(connection, bounds_of(row, settled, self._clock()), tenant, epoch, companions)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from msr_stream.instants import DAY, FIRST, MINUTE
 from msr_stream.replay import Filter
 from msr_stream.store.filters import left_out
-from msr_stream.store.planning import Part, events_statement, next_slice, state_statements
+from msr_stream.store.planning import Part, Slice, Slices, events_statement, state_statements
 
 NOON = 1_795_348_800_000_000
 
@@ -78,18 +79,38 @@ def test_fields_are_taken_from_the_text_and_named_as_literals() -> None:
 
 
 def test_slices_grow_where_little_comes_and_shrink_where_much_does() -> None:
-    first = next_slice(0, None)
-    assert first >= MINUTE
-    assert next_slice(first, 0) > first
-    assert next_slice(first, 16 << 20) == first
-    assert next_slice(first, 64 << 20) < first
-    assert next_slice(1, 1 << 40) == 1
+    slices = Slices(0, 365 * DAY)
+
+    def lengths(*sizes: int) -> Iterator[int]:
+        for size in sizes:
+            found = slices.take()
+            assert found is not None
+            slices.brought(found, size)
+            yield found.end - found.start
+
+    first, second, third, fourth, fifth = lengths(0, 16 << 20, 64 << 20, 16 << 20, 1 << 40)
+    assert MINUTE <= first < second == third
+    assert fourth == fifth < third
 
 
-def test_a_week_without_events_is_a_handful_of_slices() -> None:
-    length, covered, slices = 0, 0, 0
-    while covered < 7 * DAY:
-        length = next_slice(length, None if not slices else 0)
-        covered += length
-        slices += 1
-    assert slices < 10
+def test_slices_are_the_window_without_gap_or_overlap_also_when_two_are_read_at_a_time() -> None:
+    slices = Slices(10, 10 + 7 * DAY)
+    found: list[Slice] = []
+    while two := [one for one in (slices.take(), slices.take()) if one is not None]:
+        found += two
+        for one in reversed(two):
+            slices.brought(one, 0)
+    assert found[0].start == 10
+    assert [one.start for one in found[1:]] == [one.end for one in found[:-1]]
+    assert found[-1].end == 10 + 7 * DAY
+    assert not slices.left
+    assert len(found) < 20, "a week without events is a handful of slices"
+
+
+def test_a_slice_that_brings_much_makes_reading_ahead_worth_while() -> None:
+    slices = Slices(0, DAY)
+    for size, large in ((1 << 10, False), (9 << 20, True), (0, True)):
+        found = slices.take()
+        assert found is not None
+        slices.brought(found, size)
+        assert slices.large is large

@@ -10,6 +10,10 @@ SELECT epoch FROM history_epoch
 -- histories may share a database. So it stands in keyframes.sql and retention.sql too.
 SELECT pg_advisory_lock_shared(hashtext('msr.epoch.' || current_schema()), $1)
 
+-- name: hold_epoch_now
+-- The same, if that needs no waiting; returns whether it is held.
+SELECT pg_try_advisory_lock_shared(hashtext('msr.epoch.' || current_schema()), $1)
+
 -- name: let_epoch_go
 -- Who waits for the epoch need not wait for this connection any more.
 SELECT pg_advisory_unlock_shared(hashtext('msr.epoch.' || current_schema()), $1)
@@ -92,13 +96,14 @@ SELECT {row} FROM (
     ORDER BY shard_id, table_name COLLATE "C", entity_id COLLATE "C", position DESC) e
 WHERE op <> 'd' AND {where}
 
--- name: no_loops
--- Until the end of the transaction: without statistics, as a young partition is, a nested loop over a shard looks cheap.
-SET LOCAL enable_nestloop TO off
+-- name: hashes_only
+-- Until the end of the transaction: without statistics, as a young partition is, a nested loop over a shard looks cheap;
+-- and a merge would sort a keyframe's wide rows by text, where hashing the few narrow ones takes a tenth of the time.
+SELECT set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true)
 
--- name: loops
+-- name: any_join
 -- As it was.
-SET LOCAL enable_nestloop TO on
+SELECT set_config('enable_nestloop', 'on', true), set_config('enable_mergejoin', 'on', true)
 
 -- name: events
 -- Some shards' events after one instant and up to another, in the served order; literals, as above.
