@@ -45,6 +45,7 @@ class Rounds:
     two: list[Recorded] = field(default_factory=list)
     copy: list[float] = field(default_factory=list)
     sink: list[float] = field(default_factory=list)
+    sink_cpu: list[float] = field(default_factory=list)
 
 
 def measure(place: Place, events: int, rounds: int) -> Part:
@@ -85,6 +86,7 @@ def _costs(found: Rounds) -> list[Row]:
             "CPU seconds per million events, two workers to one", more, 1.15,
             f"{shared:.1f} to {alone:.1f} s = {more:.2f} x", "1.15 x",
         ),
+        Row("the JDBC sink's CPU seconds per million", f"{median(found.sink_cpu):.1f} s"),
     ]  # fmt: skip
 
 
@@ -113,7 +115,9 @@ def _rounds(place: Place, case: Case, events: int, rounds: int, *, peers: bool) 
             if not peers:
                 continue
             with _emptied(place):
-                found.sink.append(jdbc_sink.record(stack, place, events))
+                rate, cpu = jdbc_sink.record(stack, place, events)
+                found.sink.append(rate)
+                found.sink_cpu.append(cpu)
                 with place.connect() as connection:
                     _check_rows(connection, jdbc_sink.TABLE, events)
             with _emptied(place):

@@ -7,19 +7,14 @@ replay in a process of its own, without Faust) is asked over HTTP.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import tempfile
-import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
-from msr_stream.store.database import Connection
 from tests.benchmarks.asking import Answer, Worker
 from tests.benchmarks.filling import FULL, QUICK, Size
 from tests.benchmarks.histories import Made, Where, made
+from tests.benchmarks.peers import Peers, peers, rows_kept
 from tests.benchmarks.place import tell
 from tests.benchmarks.report import Part, Row, at_least, at_most
 
@@ -32,76 +27,34 @@ LARGE = Size(entities=200_000, events=500_000, days=3)
 
 async def measure(where: Where, size: Size) -> Part:
     """All figures of one history."""
-    async with made(where, size) as history:
-        tell("asking")
+    async with made(where, size) as history, history.database.recording() as connection:
         instants = sorted(_random(history, 3, 20))
-        async with history.database.recording() as connection:
-            await connection.execute("SET enable_seqscan TO on")
-            copy = await copied(connection, instants[-1])
-            today = median([await todays_way(connection, at) for at in instants[3::6]])
-            per_event = await rows_kept(connection)
-        async with history.worker() as asked:
+        async with peers(connection, instants[-1]) as others, history.worker() as asked:
+            tell("asking")
             await asked.state(instants[0])
-            answers = await _one_after_the_other(asked, instants)
+            answers = [await _beside(asked, others, number, at) for number, at in enumerate(instants)]
+            copy, today = median(others.copies), median(others.todays)
             rows = _alone(answers, copy, today) + await _minute(asked, history) + await _crowds(asked, history)
-    rows.append(at_most("rows kept per event, keyframes included", per_event, 1.6, f"{per_event:.2f}", "1.6"))
+        kept = await rows_kept(connection)
+    rows.append(at_most("rows kept per event, keyframes included", kept, 1.6, f"{kept:.2f}", "1.6"))
     note = f"{size.entities:,} entities, {size.events:,} events of 1 KB over {size.days} days, {size.shards} shards"
     drawn = {"answers": [one.seconds for one in answers], "first": [one.first for one in answers]}
     return Part("Answers", note, rows, {**drawn, "copy": copy, "today": today})
+
+
+async def _beside(asked: Worker, others: Peers, number: int, at: int) -> Answer:
+    """One answer right after a COPY, and now and then before today's way: the machine's speed changes."""
+    await others.copy()
+    answer = await asked.state(at)
+    if number % 6 == 3:
+        await others.todays_way(at)
+    return answer
 
 
 def _random(history: Made, seed: int, count: int) -> list[int]:
     """Instants at which every entity had been created."""
     filled, rng = history.filled, random.Random(seed)
     return [rng.randrange(filled.start + (filled.end - filled.start) // 10, filled.end) for _ in range(count)]
-
-
-async def copied(connection: Connection, at: int) -> float:
-    """Seconds of a plain COPY to a file of the rows that a state has; the median of five."""
-    await connection.execute("DROP TABLE IF EXISTS bench_rows")
-    await connection.execute(
-        """CREATE TABLE bench_rows AS SELECT entity_id, entity_state, op, event_timestamp, table_name FROM (
-        SELECT DISTINCT ON (table_name, entity_id) * FROM cdc_event WHERE event_timestamp <= $1
-        ORDER BY table_name, entity_id, event_timestamp DESC, position DESC) e WHERE op <> 'd'""",
-        at,
-        timeout=600,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-
-        async def once() -> None:
-            await connection.copy_from_table("bench_rows", output=str(Path(folder) / "rows"))
-
-        return median([await timed(once) for _ in range(5)])
-
-
-async def todays_way(connection: Connection, at: int) -> float:
-    """Seconds of the way without keyframes: the last event of each entity, all rows fetched, one array serialised."""
-
-    async def once() -> None:
-        found = await connection.fetch(
-            """SELECT DISTINCT ON (table_name, entity_id) entity_id, entity_state, op, event_timestamp, table_name
-            FROM cdc_event WHERE event_timestamp <= $1
-            ORDER BY table_name, entity_id, event_timestamp DESC, position DESC""",
-            at,
-            timeout=600,
-        )
-        rows = [{**row, "entity_state": json.loads(row["entity_state"])} for row in found if row["op"] != "d"]
-        json.dumps({"data": rows}).encode()
-
-    return await timed(once)
-
-
-async def rows_kept(connection: Connection) -> float:
-    """Rows of events and keyframes, for each event."""
-    query = "SELECT (SELECT sum(keyframe_rows) FROM keyframe_head)::float8 / (SELECT sum(events) FROM shard)::float8"
-    return 1 + float(await connection.fetchval(query))
-
-
-async def timed(work: Callable[[], Awaitable[None]]) -> float:
-    """Seconds that some work takes."""
-    begun = time.perf_counter()
-    await work()
-    return time.perf_counter() - begun
 
 
 async def _one_after_the_other(asked: Worker, instants: list[int]) -> list[Answer]:

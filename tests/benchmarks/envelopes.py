@@ -7,7 +7,7 @@ import base64
 import json
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -103,10 +103,10 @@ class Source:
         }  # fmt: skip
 
 
-def envelopes(case: Case, count: int) -> list[tuple[bytes, bytes]]:
+def envelopes(case: Case, count: int) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of `count` records, committed one after the other until now."""
     source, started = Source(case, min(case.entities, count // 4)), time.time_ns() // 1000 - count * 10
-    return [source.change(started + number * 10) for number in range(count)]
+    return (source.change(started + number * 10) for number in range(count))
 
 
 def schema() -> dict[str, Any]:

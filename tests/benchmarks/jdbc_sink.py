@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from msr_local import maven, rest
 from msr_local.connect import Connect
@@ -53,20 +54,20 @@ class SinkJars(Jars):
         return maven.fetch(POM, self.sink, "Debezium's JDBC sink", ("plugins",), halt)
 
 
-def record(stack: Stack, place: Place, events: int) -> float:
-    """Let one task write the topic's records into a table; rows a second."""
+def record(stack: Stack, place: Place, events: int) -> tuple[float, float]:
+    """Let one task write the topic's records into a table; rows a second, and Connect's CPU seconds per million."""
     with _connect(stack) as connect, place.connect() as database:
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
         connect.put("sink", settings(place))
-        warm: tuple[float, int] | None = None
+        process, warm = psutil.Process(connect.pid), None
         while (done := _written(database)) < events:
             if warm is None and done >= events * WARM:
-                warm = time.perf_counter(), done
+                warm = time.perf_counter(), done, sum(process.cpu_times()[:2])
             _check(connect)
             time.sleep(0.05)
-        ended = time.perf_counter()
         assert warm is not None
-    return (events - warm[1]) / (ended - warm[0])
+        seconds, cpu = time.perf_counter() - warm[0], sum(process.cpu_times()[:2]) - warm[2]
+    return (events - warm[1]) / seconds, cpu / (events - warm[1]) * 1e6
 
 
 def settings(place: Place) -> dict[str, str]:

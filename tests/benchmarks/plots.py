@@ -52,19 +52,22 @@ def _answers(axes: Axes, found: dict[str, Any]) -> None:
     axes.axhline(found["copy"], color=_OTHER, label="plain COPY of the same rows")
     axes.axhline(found["today"], color=_BAD, linestyle="--", label="today's way")
     axes.set_yscale("log")
+    axes.set_ylim(top=6 * found["today"])
+    axes.set_xticks(numbers)
+    axes.tick_params(axis="x", labelsize="small")
     axes.set_xlabel("random instant, early to late")
     axes.set_ylabel("seconds")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", ncols=2, loc="upper center")
 
 
 def _lag(axes: Axes, found: dict[str, Any]) -> None:
     axes.plot(found["at"], found["lag"], color=_OURS, label="settled time behind")
     axes.axvline(found["from"], color=_PEER, linestyle=":", label="fifty users begin")
     axes.axhline(found["limit"], color=_BAD, linestyle="--", label="allowed")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0, top=1.3 * max([found["limit"], *found["lag"]]))
     axes.set_xlabel("seconds")
     axes.set_ylabel("seconds behind")
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", ncols=3, loc="upper center")
 
 
 def _shares(axes: Axes, parts: list[Part]) -> None:
