@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -21,10 +20,9 @@ from msr_stream.store.history import History
 from msr_stream.store.notices import Notices
 from msr_stream.store.replay import Replay
 from msr_stream.testing import MemoryBroker
-from tests.conftest import history_settings
 from tests.property.answers import events, folded, state
+from tests.property.conftest import NOW, chosen, opened
 from tests.property.rig import Base, Clock, Worker, leftovers
-from tests.property.test_recorder import NOW, chosen
 
 #: Table to topic: two tables share one.
 TABLES = {"s.t": ("d.s.t", 2), "s.u": ("d.s.t", 2), "s.w": ("d.s.w", 3)}
@@ -291,21 +289,8 @@ def _is(event: tuple[str, int | None], op: str, lsn: int | None) -> bool:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def base(postgres: Postgres, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
-    settings = history_settings(postgres.port, tmp_path_factory.mktemp("commands"))
-    base = Base(settings.model_copy(update={"max_lateness": 0.05}), workers=3)
-    runner.run(base.open())
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    yield base
-    structlog.configure(**before)
-    runner.run(base.close())
+    yield from opened(postgres, runner, tmp_path_factory.mktemp("commands"), workers=3)
 
 
 @pytest.mark.timeout(0)
