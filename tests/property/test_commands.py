@@ -1,4 +1,4 @@
-"""Random truncates, and rows that vanish unseen, through the real recorder: snapshots end them as a naive fold has it."""
+"""Random truncates, and rows that vanish unseen, through the real recorder: all as a naive fold of them has it."""
 
 from __future__ import annotations
 
