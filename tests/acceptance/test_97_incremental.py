@@ -12,8 +12,7 @@ from tests.acceptance.test_91_sources import post
 from tests.acceptance.test_94_commands import there
 
 NOTIFICATIONS = "msr.debezium_notifications"
-_OUTCOME = """SELECT outcome FROM msr.snapshot_notice
-              WHERE kind = 'COMPLETED' AND request_id = %s AND outcome IS NOT NULL"""
+_OUTCOME = "SELECT outcome FROM msr.snapshot_notice WHERE kind = 'COMPLETED' AND request_id = %s"
 
 
 def vanish(scene: Scene, condition: str) -> None:
@@ -44,7 +43,13 @@ def test_an_incremental_snapshot_ends_what_is_gone_and_nothing_else(scene: Scene
             f"DELETE FROM piece.row WHERE id = {number * 120 + 3}",
         )
     wait_until(lambda: scene.rows("piece.row") == there(scene, "piece.row"), 120, "what is gone has ended", every=1)
-    for record in scene.broker.read(NOTIFICATIONS):
-        body = json.loads(record.value or b"{}")
-        if body["aggregate_type"] != "Initial Snapshot":
-            scene.tell(json.dumps(body))
+    told = [json.loads(record.value or b"{}") for record in scene.broker.read(NOTIFICATIONS)]
+    *_, completed = [
+        one for one in told if (one["aggregate_type"], one["type"]) == ("Incremental Snapshot", "COMPLETED")
+    ]
+    assert scene.query(_OUTCOME, completed["id"]) == [("1 of 1 tables whole",)]
+    changes = [json.loads(record.value) for record in scene.broker.read("demo.piece.row") if record.value]
+    read = [change["ts_ms"] for change in changes if change["source"]["snapshot"] == "incremental"]
+    scene.tell(f"{len(read)} rows were read, {completed['timestamp'] - max(read)} ms before it was told that they were")
+    assert read
+    assert max(read) <= completed["timestamp"], "its end is told only once all rows are sent"

@@ -17,6 +17,7 @@ from msr_stream.errors import Forbidden, Unauthorized
 from msr_stream.identity import Caller, Verifier
 from msr_stream.settings import Settings
 from msr_stream.tokens import Signer
+from tests.conftest import run
 
 pytestmark = pytest.mark.timeout(600)  # the first run fetches Keycloak
 
@@ -30,13 +31,7 @@ def distribution() -> Distribution:
 
 @pytest.fixture(scope="module")
 def keycloak(tmp_path_factory: pytest.TempPathFactory, distribution: Distribution) -> Iterator[Keycloak]:
-    keycloak = Keycloak(tmp_path_factory.mktemp("realm"), Ports.unused().app, distribution)
-    keycloak.start()
-    try:
-        keycloak.wait_ready(120)
-        yield keycloak
-    finally:
-        keycloak.stop()
+    yield from run(Keycloak(tmp_path_factory.mktemp("realm"), Ports.unused().app, distribution))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from msr_stream.store import dialect
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.migrations import migrate, migrations
 from msr_stream.store.replay import Replay
-from tests.conftest import history_settings
+from tests.conftest import history_settings, run
 
 REFUSED = asyncpg.InsufficientPrivilegeError
 VIEWS = ("v_cdc_event", "v_keyframe", "v_activity")
@@ -47,13 +47,7 @@ def timescale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Timescale]:
         pytest.skip(str(error))
     distribution = Distribution(DEFAULT_ROOT / "timescale")
     distribution.fetch()
-    server = Timescale(tmp_path_factory.mktemp("timescale"), Ports.unused().postgres, distribution)
-    server.start()
-    try:
-        server.wait_ready()
-        yield server
-    finally:
-        server.stop()
+    yield from run(Timescale(tmp_path_factory.mktemp("timescale"), Ports.unused().postgres, distribution))
 
 
 class Place(NamedTuple):

@@ -38,6 +38,7 @@ _EMPTY = "; ".join(
         "table_command_due",
         "table_command",
         "snapshot_notice",
+        "snapshot_request",
         "cdc_event",
         "keyframe",
         "keyframe_head",

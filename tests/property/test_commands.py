@@ -1,4 +1,4 @@
-"""Random truncates, and rows that vanish while nothing captures, through the real recorder: as a naive fold has it."""
+"""Random truncates, and rows that vanish unseen, through the real recorder: all as a naive fold of them has it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -18,13 +17,13 @@ from msr_local.postgres import Postgres
 from msr_stream.recording.notices import Notice
 from msr_stream.recording.progress import Shard
 from msr_stream.store.history import History
-from msr_stream.store.notices import Notices
+from msr_stream.store.notices import Notices, requested
 from msr_stream.store.replay import Replay
 from msr_stream.testing import MemoryBroker
-from tests.conftest import history_settings
 from tests.property.answers import events, folded, state
+from tests.property.conftest import NOW, chosen, opened
 from tests.property.rig import Base, Clock, Worker, leftovers
-from tests.property.test_recorder import NOW, chosen
+from tests.property.world import PATIENCE
 
 #: Table to topic: two tables share one.
 TABLES = {"s.t": ("d.s.t", 2), "s.u": ("d.s.t", 2), "s.w": ("d.s.w", 3)}
@@ -38,6 +37,7 @@ _steps = st.one_of(
     *[st.tuples(st.just("truncate"), st.sets(_tables, min_size=1), st.integers(0, 2))] * 2,
     st.tuples(st.just("vanish"), _tables, st.integers(0, 5)),
     st.tuples(st.just("snapshot"), st.sets(_tables, min_size=1), st.just(0)),
+    st.tuples(st.just("pieces"), st.sets(_tables, min_size=1), st.integers(0, 2)),
     st.tuples(st.just("freeze"), st.sampled_from(SHARDS), st.integers(0, 1)),
     st.tuples(st.just("thaw"), st.just(0), st.just(0)),
     st.tuples(st.just("again"), st.integers(1, 12), st.just(0)),
@@ -106,8 +106,8 @@ class Play:
             self.change(what, one, other)
         elif what == "truncate":
             self.truncate(one, other)
-        elif what == "snapshot":
-            await self.snapshot(one)
+        elif what in ("snapshot", "pieces"):
+            await (self.snapshot(one) if what == "snapshot" else self.pieces(one, other))
         elif what == "freeze":
             await self.workers[other % self.count].recorder.revoke([one])
         elif what == "thaw":
@@ -174,8 +174,34 @@ class Play:
                 self.write("r", table, Shard(topic, entity[1] % count), entity[1], self.rows[entity], at)
                 self.expected[entity].append(("r", None))
             told.append(("TABLE_SCAN_COMPLETED", table, len(there)))
+        await self.tell(begun, told)
+
+    async def pieces(self, tables: set[str], shift: int) -> None:
+        """Ask for tables piece by piece: rows that change or go meanwhile are not sent as read; clocks differ."""
+        begun = self.clock()
+        await requested(self.base.connection, f"request {begun}", "d")
+        told: list[tuple[str, str | None, int | None]] = [("STARTED", None, None)]
+        for table in sorted(tables):
+            there = {entity for entity in self.rows if entity[0] == table}
+            self.gone(table, there, None)
+            for entity in sorted(there):
+                meanwhile = ("put", "delete", None)[(entity[1] + shift) % 3]
+                if meanwhile is not None:
+                    self.change(meanwhile, *entity)
+                    continue
+                topic, count = TABLES[table]
+                at = self.clock() - shift * 1_000_000
+                self.write("r", table, Shard(topic, entity[1] % count), entity[1], self.rows[entity], at, "incremental")
+                self.expected[entity].append(("r", None))
+            told.append(("TABLE_SCAN_COMPLETED", table, len(there)))
+        await self.tell(begun, told, f"request {begun}")
+
+    async def tell(
+        self, begun: int, told: list[tuple[str, str | None, int | None]], request: str | None = None
+    ) -> None:
+        """What the capture tells of a snapshot."""
         for number, (kind, name, rows) in enumerate([*told, ("COMPLETED", None, None)]):
-            await self.notices.add(Notice(f"{begun} {number}", "d", kind, name, rows, begun), name)
+            await self.notices.add(Notice(f"{begun} {number}", "d", kind, name, rows, begun, request), name)
         # The history database's clock is ours here, and what is sent from now on comes after the snapshot.
         await self.base.connection.execute(
             "UPDATE snapshot_notice SET created_at = $1 WHERE told_at = $2", self.clock(), begun
@@ -188,13 +214,16 @@ class Play:
         self.write(op, table, Shard(topic, key % count), key, self.lsn)
         return self.lsn
 
-    def write(self, op: str, table: str, shard: Shard, key: int | None, lsn: int, at: int | None = None) -> None:
+    def write(self, op: str, table: str, shard: Shard, key: int | None, lsn: int, at: int | None = None,
+              snapshot: str = "true") -> None:  # fmt: skip
         """A record as Debezium writes it."""
         schema, name = table.split(".")
         source: dict[str, Any] = {
-            "name": "d", "schema": schema, "table": name, "snapshot": "false" if at is None else "true",
+            "name": "d", "schema": schema, "table": name, "snapshot": "false" if at is None else snapshot,
             "ts_us": at or self.clock(), "lsn": lsn, "txId": lsn, "sequence": json.dumps([str(lsn - 1), str(lsn)]),
         }  # fmt: skip
+        if snapshot == "incremental":
+            source |= {"lsn": None, "txId": None}
         row = None if key is None else {"id": f"{table} {key}", "lsn": lsn}
         value = {"before": row if op == "d" else None, "after": None if op in "dt" else row, "source": source, "op": op}
         record = shard, None if row is None else json.dumps({"id": row["id"]}).encode(), json.dumps(value).encode()
@@ -222,7 +251,7 @@ class Play:
     async def finish(self) -> None:
         """Wait until everything is recorded, applied, completed and settled."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + 20
+        deadline = loop.time() + PATIENCE
         self.clock.now += 1_000_000
         wanted = self.clock()
         while True:
@@ -291,21 +320,8 @@ def _is(event: tuple[str, int | None], op: str, lsn: int | None) -> bool:
 
 
 @pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture(scope="module")
 def base(postgres: Postgres, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
-    settings = history_settings(postgres.port, tmp_path_factory.mktemp("commands"))
-    base = Base(settings.model_copy(update={"max_lateness": 0.05}), workers=3)
-    runner.run(base.open())
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    yield base
-    structlog.configure(**before)
-    runner.run(base.close())
+    yield from opened(postgres, runner, tmp_path_factory.mktemp("commands"), workers=3)
 
 
 @pytest.mark.timeout(0)

@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from msr_local.postgres import Postgres
 
-from tests.conftest import history_settings
 from tests.property.checks import check_answers, check_dead_letters, check_events
+from tests.property.conftest import NOW, chosen, opened
 from tests.property.histories import History, histories
 from tests.property.rig import Base
 from tests.property.world import World
 
-NOW = 1_795_393_589_000_000
-
-profile.register_profile("ci", max_examples=80, derandomize=True, deadline=None, print_blob=True)
-profile.register_profile("thorough", max_examples=1500, deadline=None, print_blob=True)
-chosen = profile.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
 
 @pytest.fixture(scope="module")
 def base(postgres: Postgres, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
-    settings = history_settings(postgres.port, tmp_path_factory.mktemp("property"))
-    base = Base(settings.model_copy(update={"max_lateness": 0.05}), workers=4)
-    runner.run(base.open())
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
-    yield base
-    structlog.configure(**before)
-    runner.run(base.close())
+    yield from opened(postgres, runner, tmp_path_factory.mktemp("property"), workers=4)
 
 
 @pytest.mark.timeout(0)

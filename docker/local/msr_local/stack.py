@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from msr_local import connect
+from msr_local import connect, wiring
 from msr_local.connect import Connect
 from msr_local.errors import LocalError
 from msr_local.java import Jars
@@ -190,7 +190,7 @@ class Stack:
         free = next(number for number in range(100) if self.ports.app + number not in taken)
         port = port or self.ports.app + free
         name = f"worker-{free + 1}"
-        own = {**self._settings(), **(settings or {})}
+        own = {**wiring.worker_settings(self), **self._worker_settings, **(settings or {})}
         worker = Worker(name, self.root, port, own, self.ports.metrics + free, self._halt)
         self.workers.append(worker)
         worker.start()
@@ -219,38 +219,6 @@ class Stack:
         services: list[Service] = [self.postgres, self.kafka, self.connect, *self.workers, self.simulator]
         return [service for service in services if service.was_started]
 
-    def pids(self) -> dict[str, Any]:
-        """The process ids by service: a list for the workers."""
-        single = {service.name: service.pid for service in (self.postgres, self.kafka, self.connect, self.simulator)}
-        return {"worker": [worker.pid for worker in self.workers], **single}
-
     def endpoints(self) -> dict[str, Any]:
         """Where everything is."""
-        return {
-            "api": f"http://127.0.0.1:{self.ports.app}",
-            "source_dsn": self.source_dsn,
-            "history_dsn": self.history_dsn,
-            "kafka": self.kafka.brokers,
-            "connect": self.connect.url,
-            "metrics": [worker.metrics_url for worker in self.workers],
-            "tokens": self.tokens.ensure(),
-            "pids": self.pids(),
-        }
-
-    def _settings(self) -> dict[str, str]:
-        """What every worker of this stack is set up with."""
-        return {
-            "KAFKA_BROKERS": self.kafka.brokers,
-            "CONNECT_URL": self.connect.url,
-            "DATABASE_HOST": "127.0.0.1",
-            "DATABASE_PORT": str(self.ports.postgres),
-            "DATABASE_NAME": "history",
-            "DATABASE_USER": "aoh_msr_user",
-            "DATABASE_PASSWORD": "aoh_msr_user",
-            "DATABASE_SCHEMA": "msr",
-            "IAMS_JWKS_FILE": str(self.tokens.jwks_file),
-            "IAMS_KEYCLOAK_URL": self.tokens.issuer,
-            "SOURCE_DSNS": f"{self.prefix}={self.postgres.dsn('source', 'debezium')}",
-            "LOG_LEVEL": "info",
-            **self._worker_settings,
-        }
+        return wiring.endpoints(self)

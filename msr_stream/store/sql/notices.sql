@@ -58,7 +58,7 @@ UPDATE coverage c SET covered_from = $2 WHERE shard_id = ANY ($1::int[]) AND cov
 -- name: requested
 -- Keep that an incremental snapshot is asked for, with what is settled of all the source's shards; not while one has nothing settled.
 INSERT INTO snapshot_request (request_id, source, settled_until)
-SELECT $1, $2, min(settled_until) FROM shard WHERE source = $2 AND retired_at IS NULL
+SELECT $1, $2, min(settled_until) FROM shard WHERE source = $2 AND retired_at IS NULL AND stopped IS NULL
 HAVING bool_and(settled_until IS NOT NULL)
 
 -- name: open_pieces
