@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError, StreamReader
 from msr_local.postgres import Postgres
 
 from msr_stream import checks, metrics
@@ -18,6 +19,7 @@ from msr_stream.errors import Unavailable
 from msr_stream.instants import DAY, HOUR, SECOND, now, parse, render
 from msr_stream.replay import StateQuery
 from msr_stream.settings import Settings
+from msr_stream.store import replay as store_replay
 from msr_stream.store.database import Database
 from msr_stream.store.keyframes import Keyframes
 from msr_stream.store.migrations import migrate
@@ -26,11 +28,14 @@ from msr_stream.store.retaining import Retaining
 from msr_stream.store.retention import Retention
 from msr_stream.store.standing import Standings
 from tests.conftest import history_settings
+from tests.integration.test_live import Frame, hear
+from tests.integration.test_live import filled as many
+from tests.integration.test_live import told as settled_up_to
 from tests.integration.test_retention import ACTOR, cutoff, filled, raw_state, settle
 from tests.site import Client, known, site
 from tests.standby import Standby
 from tests.world import World, until, world
-from web import browsing, coverage, replay, sessions
+from web import browsing, coverage, live, replay, sessions
 
 #: `request["correlation_id"]` is short and known to every module of `web`.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
@@ -238,6 +243,72 @@ async def test_an_answer_that_holds_up_replaying_is_ended_and_says_why(
             await answer()
 
 
+async def test_an_answer_that_has_begun_is_cut_when_replaying_ends_it(
+    settings: Settings, standby: Standby, tmp_path: Path
+) -> None:
+    """It never looks complete; what is asked for then is answered, or 503."""
+    async with world(settings) as w, site(w.settings, tmp_path, ROUTES) as (client, headers, _):
+        begun = await many(w, number := 80_000)  # more than sockets hold
+        await asyncio.to_thread(standby.catch_up)
+        window = {"start": render(begun), "end": render(begun + 10 * number)}
+        lines = headers | {"Accept": "application/x-ndjson"}
+        received: list[bytes] = []
+
+        async def receive(content: StreamReader) -> None:
+            while not content.at_eof():
+                received.append(await content.readany())
+
+        async with client.get("/replay/events", headers=lines, params=window) as answer:
+            received.append(await answer.content.readany())
+            await w.fetch("DROP TABLE cdc_event CASCADE")
+            await _holds(standby, f"SELECT to_regclass('{w.settings.database_schema}.cdc_event') IS NULL")
+            with pytest.raises(ClientPayloadError):
+                await receive(answer.content)
+        whole = b"".join(received)
+        assert 0 < whole.count(b"\n") < number
+        assert b'"count"' not in whole
+
+
+async def test_an_answer_ends_after_the_longest_that_one_may_take(
+    settings: Settings, standby: Standby, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All its statements together: so retention knows how long it has to wait for those on a replica."""
+    async with told(settings, standby) as (w, at):
+        monkeypatch.setattr(store_replay, "LONGEST", 0.3)
+
+        async def answer() -> None:
+            async with w.replay.snapshot("t1", at) as snapshot:
+                for _ in range(100):
+                    await snapshot.rows("SELECT pg_sleep(0.1)::text")
+
+        with pytest.raises(Unavailable, match="took too long"):
+            await answer()
+        with pytest.raises(Unavailable, match="took too long"):
+            await answer()  # no turn was kept, no connection spoilt
+        monkeypatch.undo()
+        assert len(await w.state("t1", at)) == 1
+
+
+async def test_a_listener_hears_what_was_replayed(settings: Settings, standby: Standby, tmp_path: Path) -> None:
+    async with told(settings, standby) as (w, at), site(w.settings, tmp_path, live.ROUTES) as (client, headers, _):
+        standby.pause()
+        w.send({"id": 2, "tenant_id": "t1"})
+        await w.flushed()
+        later = await settle(w)
+        heard: list[Frame] = []
+
+        def enough(frame: Frame) -> bool:
+            heard.append(frame)
+            return settled_up_to(later)(frame)
+
+        listening = asyncio.create_task(hear(client, headers, at - HOUR, enough))
+        await until(lambda: any(settled_up_to(at)(frame) for frame in heard), "what was replayed is told")
+        assert [frame.entity for frame in heard if frame.name == "change"] == ["1"]
+        standby.resume()
+        found = await listening
+        assert [frame.entity for frame in found if frame.name == "change"] == ["1", "2"]
+
+
 async def test_a_replica_that_is_away_is_said_and_nothing_else_suffers(
     settings: Settings, standby: Standby, tmp_path: Path
 ) -> None:
@@ -278,8 +349,11 @@ async def test_a_check_tells_a_replica_from_what_is_none(
     await asyncio.to_thread(standby.catch_up)
     found = await inspect_replica(settings)
     assert (found.trouble, found.itself, found.lag) == (None, False, 0)
+    assert [finding.level for finding in await checks._replica(settings)] == ["ok"]
     itself = settings.model_copy(update={"database_read_port": 0})
     assert (await inspect_replica(itself)).itself
+    assert [finding.level for finding in await checks._replica(itself)] == ["warning"]
+    assert await checks._replica(settings.model_copy(update={"database_read_host": ""})) == []
     standby.pause()
     with postgres.connect("history") as connection:
         connection.execute("SELECT pg_logical_emit_message(true, 'test', 'something to replay')")
@@ -293,8 +367,9 @@ async def test_a_check_tells_a_replica_from_what_is_none(
             server.wait_ready()
             if isinstance(server, Standby):
                 assert server.ask("SELECT pg_promote()") is True
-            found = await inspect_replica(settings.model_copy(update={"database_read_port": server.port}))
-            assert trouble in str(found.trouble)
+            named = settings.model_copy(update={"database_read_port": server.port})
+            assert trouble in str((await inspect_replica(named)).trouble)
+            assert [finding.level for finding in await checks._replica(named)] == ["error"]
         finally:
             server.stop()
 

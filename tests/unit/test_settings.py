@@ -217,6 +217,13 @@ def test_a_password_in_a_dsn_is_not_part_of_the_settings_text(environment: pytes
     assert "hunter2" not in repr(load())
 
 
+def test_a_port_of_a_replica_without_its_host_is_a_contradiction(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("DATABASE_READ_PORT", "5433")
+    assert _error() == "DATABASE_READ_PORT: got 5433, but DATABASE_READ_HOST is not set: wants both"
+    environment.setenv("DATABASE_READ_HOST", "replica")
+    assert load().database_read_port == 5433
+
+
 @pytest.mark.parametrize("schema", ['x"; DROP SCHEMA public; --', "My Schema", "a" * 64, "1a"])
 def test_a_schema_is_a_plain_name(environment: pytest.MonkeyPatch, schema: str) -> None:
     assert "DATABASE_SCHEMA" in _got(environment, "DATABASE_SCHEMA", schema)
