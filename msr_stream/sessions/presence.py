@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Hashable
 from uuid import UUID
 
-from msr_stream.errors import BadRequest, Forbidden
+from msr_stream import logs
+from msr_stream.errors import BadRequest, Forbidden, Unavailable
 from msr_stream.identity import Caller
 from msr_stream.sessions.asking import Asker
 from msr_stream.sessions.command import Seen, command
 from msr_stream.sessions.owner import ended, missing
 from msr_stream.store.sessions import Sessions
+
+log = logs.get(__name__)
 
 #: How many callers are remembered as seen a moment ago.
 _MOST = 10_000
@@ -58,10 +61,13 @@ class Presence:
             await self._asker.cast(command(caller, wanted, Seen()))
 
     async def unnamed(self, caller: Caller) -> None:
-        """A replay call names no session: its user is seen, written at most once a minute."""
+        """A replay call names no session: its user is seen, written at most once a minute; if it can be written."""
         key = caller.tenant, caller.user_id
         if self._due(key, self.pause):
-            await self._store.seen_by_user(caller.user_id, caller.tenant)
+            try:
+                await self._store.seen_by_user(caller.user_id, caller.tenant)
+            except Unavailable as error:  # the answer may come from a read replica
+                log.warning("a user could not be noted as seen", user=caller.user_id, reason=str(error))
 
     def _due(self, key: Hashable, pause: float, clock: Callable[[], float] | None = None) -> bool:
         now = (clock or asyncio.get_running_loop().time)()

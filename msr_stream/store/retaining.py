@@ -39,6 +39,8 @@ log = logs.get(__name__)
 _sql = queries.load("retention")
 #: How long answers that began before are waited for, seconds: the longest that one may take. Then it is tried again.
 LONGEST_ANSWER = LONGEST
+#: A run that waits is heard of this often, seconds: else it is taken for dead.
+_TOUCH = 20.0
 
 
 class StillRead(MsrError):
@@ -116,7 +118,9 @@ class Retaining:
         await self._step(connection, run_id, "keyframes")
         await self._forget(connection, found)
         await self._step(connection, run_id, "forgotten", rows=sum(plan.table_rows.values()))
-        await self._wait(connection, plan)
+        await self._wait(connection)
+        if self._database.replicated and plan.parts:
+            await self._wait_for_replica(connection, run_id)
         await self._step(connection, run_id, "waited")
         for parent in PARENTS:
             parts = [part for part in plan.parts if part.parent == parent]
@@ -157,8 +161,8 @@ class Retaining:
             if changed:
                 await connection.fetchval(_sql["raise_epoch"], found.history)
 
-    async def _wait(self, connection: Connection, plan: Plan) -> None:
-        """Wait until nobody reads an old epoch: on a read replica, whose locks are not seen here, the longest one may.
+    async def _wait(self, connection: Connection) -> None:
+        """Wait until nobody reads an old epoch.
 
         Raises:
             StillRead: somebody still does.
@@ -166,9 +170,13 @@ class Retaining:
         epoch = (await connection.fetchrow(_sql["epoch"]))["epoch"]
         if readers := await wait_for_readers(connection, epoch, self._patience):
             raise StillRead(f"{readers} answers or builds that began before are not done; it goes on later")
-        if self._database.replicated and plan.parts:
-            log.info("answers on the read replica are waited for", seconds=self._patience)
-            await asyncio.sleep(self._patience)
+
+    async def _wait_for_replica(self, connection: Connection, run_id: int) -> None:
+        """Wait as long as an answer may take: who reads an old epoch on a read replica is not seen here."""
+        deadline = asyncio.get_running_loop().time() + self._patience
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await self._step(connection, run_id, "waiting for the read replica")
+            await asyncio.sleep(min(left, _TOUCH))
 
     async def _drop(self, connection: Connection, run_id: int, parent: str, at: int, parts: list[Part]) -> None:
         """Detach and drop the partitions of a parent."""

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiohttp import ClientPayloadError, StreamReader
+from msr_local.ports import Ports
 from msr_local.postgres import Postgres
 
 from msr_stream import checks, metrics
@@ -35,7 +37,7 @@ from tests.integration.test_retention import ACTOR, cutoff, filled, raw_state, s
 from tests.site import Client, known, site
 from tests.standby import Standby
 from tests.world import World, until, world
-from web import browsing, coverage, live, replay, sessions
+from web import browsing, coverage, live, probes, replay, sessions
 
 #: `request["correlation_id"]` is short and known to every module of `web`.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
@@ -310,12 +312,17 @@ async def test_a_listener_hears_what_was_replayed(settings: Settings, standby: S
 
 
 async def test_a_replica_that_is_away_is_said_and_nothing_else_suffers(
-    settings: Settings, standby: Standby, tmp_path: Path
+    settings: Settings, standby: Standby, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers are 503 with its name; recording and sessions go on; it comes back without a restart."""
-    async with told(settings, standby) as (w, at), site(w.settings, tmp_path, ROUTES) as (client, headers, _):
+    for part, state in (("_broker", "ok"), ("_recovered", True)):  # there is no broker here
+        monkeypatch.setattr(probes, part, lambda state=state: state)
+    routes = [*ROUTES, *probes.ROUTES]
+    async with told(settings, standby) as (w, at), site(w.settings, tmp_path, routes) as (client, headers, runtime):
+        runtime.prepared.set()
         replica = Replica(w.settings, w.database)
-        assert await replica.check() == "ok"
+        status, body, _ = await get(client, "/readiness", {})
+        assert (status, body["dependencies"]["replica"]["status"]) == (200, "UP")
         await replica.measure()
         assert metrics.REPLICA_LAG._value.get() < 60
         standby.stop()
@@ -324,7 +331,9 @@ async def test_a_replica_that_is_away_is_said_and_nothing_else_suffers(
                 status, body, answered = await get(client, path, headers)
                 assert (status, body["errorMessage"]) == (503, "the read replica is not available"), path
                 assert answered["Retry-After"] == "2"
-            assert await replica.check() != "ok"
+            status, body, _ = await get(client, "/readiness", {})
+            states = {name: about["status"] for name, about in body["dependencies"].items()}
+            assert (status, states) == (503, {"database": "UP", "broker": "UP", "tables": "UP", "replica": "DOWN"})
             await replica.measure()
             assert metrics.REPLICA_LAG._value.get() == math.inf
             assert (await get(client, "/session", headers))[0] == 200
@@ -337,6 +346,20 @@ async def test_a_replica_that_is_away_is_said_and_nothing_else_suffers(
         await asyncio.to_thread(standby.catch_up)
         assert await replica.check() == "ok"
         assert (await get(client, "/replay/state", headers, timestamp=render(at)))[0] == 200
+
+
+async def test_answers_go_on_while_the_history_database_is_away(
+    settings: Settings, standby: Standby, tmp_path: Path
+) -> None:
+    """Up to what the replica has; only what names a session needs the one that keeps sessions."""
+    async with told(settings, standby) as (w, at):
+        alone = w.settings.model_copy(update={"database_port": Ports.unused().postgres})
+        async with site(alone, tmp_path, ROUTES) as (client, headers, _):
+            status, body, _ = await get(client, "/replay/state", headers, timestamp=render(at))
+            assert (status, len(body["data"])) == (200, 1)
+            assert (await get(client, "/replay/tables", headers))[0] == 200
+            status, body, _ = await get(client, "/replay/state", headers | {"X-Session-ID": str(uuid4())})
+            assert (status, body["errorMessage"]) == (503, "the database is not available")
 
 
 async def test_a_check_tells_a_replica_from_what_is_none(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from msr_stream.errors import BadRequest
 from msr_stream.instants import MINUTE
@@ -87,6 +89,80 @@ def test_where_nothing_was_settled_before_a_listener_came_it_is_told_from_there_
     place, parts = told(Place(Spot(50)), 60, {7: 0})
     assert parts == [Part(None, Spot(50), 60)]
     assert place.late == (Late(Spot(50), frozenset({7})),)
+
+
+class Log:
+    """A shard: its events' instants, how far it is settled, and whether it holds the others up."""
+
+    def __init__(self) -> None:
+        self.events: list[int] = []
+        self.settled = 0
+        self.live = True
+
+
+class Client:
+    """A listener that breaks off anywhere, and goes on by the id of what it was told last."""
+
+    def __init__(self, logs: dict[int, Log]) -> None:
+        self.logs, self.place = logs, Place(Spot(0))
+        self.told: list[tuple[int, int]] = []
+
+    @property
+    def settled(self) -> int:
+        """S."""
+        return min(log.settled for log in self.logs.values() if log.live)
+
+    def listen(self, length: int, patience: int) -> None:
+        """Be told what is settled, but leave after so many events."""
+        settled = self.settled
+        own = {n: log.settled for n, log in self.logs.items() if not log.live and log.settled < settled}
+        while True:
+            self.place, part = next_part(self.place, settled, own, length)
+            if part is None:
+                return
+            late = self.place.late_shards
+            shards = self.logs.keys() - late if part.front is None else self.place.late[part.front].shards
+            after, spot = part.after, Spot(-1)
+            found = sorted((at, n) for n in shards for at in self.logs[n].events)
+            for at, number in found:
+                if not after.instant - (after.seen is not None) < at <= part.end:
+                    continue
+                spot = spot.following(at)
+                if at == after.instant and (spot.seen or 0) <= (after.seen or 0):
+                    continue
+                self.told.append((number, at))
+                patience -= 1
+                if patience == 0:
+                    self.place = Place.parse(str(self.place.told(part.front, spot)))
+                    return
+            self.place = self.place.told(part.front, Spot(part.end))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_each_event_is_told_once_and_in_its_shards_order(data: st.DataObject) -> None:
+    """Whoever is silent when, however late it is back, wherever the stream breaks off."""
+    logs = {number: Log() for number in (1, 2, 3, 4)}
+    client = Client(logs)
+    for _ in range(data.draw(st.integers(1, 12))):
+        for log in logs.values():
+            begin = max(log.settled, *log.events, 0)
+            log.events += sorted(
+                data.draw(st.lists(st.integers(begin + (begin == log.settled), begin + 2), max_size=4))
+            )
+            if log.live or data.draw(st.booleans()):
+                log.settled += data.draw(st.integers(0, 3))
+        for number in (2, 3, 4):  # the first one always lives
+            log = logs[number]
+            log.live = log.settled >= client.settled if not log.live else data.draw(st.booleans())
+        client.listen(data.draw(st.integers(1, 9)), data.draw(st.integers(1, 4)))
+    end = max(at for log in logs.values() for at in (log.settled, *log.events))
+    for log in logs.values():
+        log.settled, log.live = end, True
+    client.listen(1_000, -1)
+    assert client.place == Place(Spot(end))
+    for number, log in logs.items():
+        assert [at for which, at in client.told if which == number] == log.events
 
 
 def test_what_retention_has_taken_is_not_asked_for() -> None:
