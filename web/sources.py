@@ -62,7 +62,7 @@ async def restart(request: web.Request) -> web.Response:
 
 
 async def snapshot(request: web.Request) -> web.Response:
-    """Ask the capture to send a source's tables whole."""
+    """Ask the capture to send tables of a source whole: rows that are gone end. An incremental one delays no change."""
     source, wish = request.match_info["source"], await reading.body(request, Wish)
     tables = await runtime(request).sources.snapshot(source, wish.tables, wish.type, _actor(request))
     return answers.data(Requested(source=source, tables=tables, type=wish.type), message="Snapshot requested")

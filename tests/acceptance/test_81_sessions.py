@@ -178,7 +178,7 @@ def test_whoever_calls_with_a_session_is_told_when_it_has_ended(scene: Scene) ->
 def test_a_session_that_nobody_sees_frees_its_place(scene: Scene) -> None:
     """One that is seen, by its name or by its user's replays, stays."""
     scene.stack.remove_worker(scene.worker)
-    scene.stack.add_worker({"SESSION_TIMEOUT": "3s"})
+    scene.stack.add_worker({"SESSION_TIMEOUT": "8s"})
     alice, bob = scene.api("alice"), scene.api("bob")
     named, forgotten = create(alice)["id"], create(bob)["id"]
 

@@ -98,14 +98,14 @@ async def test_two_owners_of_a_shard_record_it_once(settings: Settings) -> None:
     async with world(settings, run_length=3) as first, world(settings, first.broker, run_length=7) as second:
         await first.own()
         await second.own()
-        for number in range(6000):
+        for number in range(2000):
             first.send({"id": number % 10, "n": number}, op="u" if number >= 10 else "c")
         await first.flushed()
         await second.flushed()
         kept = await first.fetch(
             "SELECT position, (entity_state::json ->> 'n')::int AS n FROM cdc_event ORDER BY position"
         )
-    assert [(row["position"], row["n"]) for row in kept] == [(n + 1, n) for n in range(6000)]
+    assert [(row["position"], row["n"]) for row in kept] == [(n + 1, n) for n in range(2000)]
 
 
 async def test_a_record_the_database_refuses_is_kept_as_a_dead_letter(settings: Settings, tmp_path: Path) -> None:

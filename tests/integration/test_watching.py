@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -139,13 +141,14 @@ async def test_a_source_that_is_away_stands_in_no_others_way(settings: Settings,
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         port = silent.getsockname()[1]
         async with world(settings) as w:
-            await watch(
-                w,
-                gone="postgresql://x@127.0.0.1:9/x",
-                mute=f"postgresql://x@127.0.0.1:{port}/x",
-                d=postgres.dsn("source"),
-            ).look()
-            assert await states(w) == {"d": "missing"}
+            gone, mute = "postgresql://x@127.0.0.1:9/x", f"postgresql://x@127.0.0.1:{port}/x"
+            looking = asyncio.create_task(watch(w, gone=gone, mute=mute, d=postgres.dsn("source")).look())
+            async with asyncio.timeout(60):
+                while await states(w) != {"d": "missing"}:  # noqa: ASYNC110 - what is waited for is no event
+                    await asyncio.sleep(0.02)
+            looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await looking
 
 
 async def test_what_could_not_be_kept_is_kept_at_the_next_look(settings: Settings, postgres: Postgres) -> None:

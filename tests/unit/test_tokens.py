@@ -71,7 +71,7 @@ async def test_a_token_has_the_lifetime_key_and_issuer_that_were_given(stack: Si
     made = _token("carol", "--tenant", "t9", "--lifetime", "15m", "--key", str(path), "--issuer", issuer)
     claims = jwt.decode(made, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 900
-    assert abs(claims["iat"] - time.time()) < 10
+    assert abs(claims["iat"] - time.time()) < 60
     assert (await _verified(made, Signer(other), issuer)).tenant == "t9"
     assert jwt.get_unverified_header(made)["kid"] != stack.kid
 
