@@ -68,7 +68,7 @@ async def state(request: web.Request) -> web.StreamResponse:
         headers, incomplete = await _headers(snapshot, at, cached)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
-    return answer.response
+    return await answer.sent()
 
 
 @limited
@@ -89,7 +89,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         headers, incomplete = await _headers(snapshot, query.end, cached, query.start)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
-    return answer.response
+    return await answer.sent()
 
 
 def _lists(request: web.Request) -> dict[str, list[str]]:
