@@ -300,6 +300,15 @@ async def test_a_slow_reader_does_not_hold_up_the_reading_and_gets_all(tmp_path:
         assert not list((tmp_path / "spool").iterdir())
 
 
+async def test_a_gzipped_answer_is_what_any_client_unpacks(tmp_path: Path) -> None:
+    """It is packed by another library than clients have, piece by piece."""
+    async with site(tmp_path, Route("GET", "/large", Large().serve, Requires.TENANT, "test")) as (client, _, alice):
+        answer = await client.get("/large", headers={**alice, "Accept-Encoding": "gzip"})
+        assert answer.headers["Content-Encoding"] == "gzip"
+        document = await answer.read()
+        assert document.startswith(b'{"data":[' + b"".join(Large.LINES)[1:] + b'],"incomplete":[]')
+
+
 async def _whole(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await deliver(request, response, b"".join(Large.LINES))
