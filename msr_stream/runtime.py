@@ -27,6 +27,7 @@ from msr_stream.sessions.owner import Owner
 from msr_stream.sessions.presence import Presence
 from msr_stream.settings import Settings
 from msr_stream.sources import SourceAdministration
+from msr_stream.spool import Spools
 from msr_stream.store.audit import Audit
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.coverage import Coverage
@@ -81,6 +82,7 @@ class Runtime:
         self.replica = Replica(settings, self.database)
         self.standings = Standings(self.database)
         self.tide = Tide(self.settled.instant)
+        self.spools = Spools(settings.data_dir / "spool", settings.spool_mb << 20)
         self.segments = Segments(shelf(settings), settings.segment_largest_mb << 20)
         self.replays = PerUser(settings.replays_per_user)
         self.audit = Audit(self.database)

@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     segment_memory_mb: int = Field(64, ge=0, description="memory of a worker for answers that are kept, MB")
     segment_largest_mb: int = Field(16, ge=1, description="largest answer that is kept, compressed, MB")
     segment_lifetime: Seconds = Field(3600.0, description="an answer is kept in Redis for so long (1h)")
+    spool_mb: int = Field(
+        1024, ge=0, description="disk of a worker (in DATA_DIR) for what slow readers have not taken yet, MB; 0: none"
+    )
     replays_per_user: int = Field(8, ge=1, description="answers one user may have under way; then 429")
 
     # The broker

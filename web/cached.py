@@ -17,6 +17,7 @@ from msr_stream import instants
 from msr_stream.segments import Rendering, key_of
 from msr_stream.store.replay import Snapshot
 from msr_stream.store.standing import Standing
+from web.delivery import deliver
 from web.forms import media_type_of
 from web.middleware import runtime
 from web.routes import CALLER
@@ -65,8 +66,12 @@ class Cached:
             return {"Cache-Control": "no-store"}
         return {"Cache-Control": "private, no-cache", "ETag": self._etag}
 
-    async def serve(self) -> web.Response | None:
-        """The answer, if the client has it already or a segment of it is there."""
+    async def serve(self) -> web.StreamResponse | None:
+        """The answer, if the client has it already or a segment of it is there.
+
+        Raises:
+            ConnectionError: the reader has gone, or was cut.
+        """
         if not self._kept:
             return None
         headers = self.headers | {"Vary": "Accept, Accept-Encoding", **self._about()}
@@ -77,8 +82,10 @@ class Cached:
         body = await runtime(self._request).segments.find(self._key)
         if body is None:
             return None
-        headers["Content-Encoding"] = self._encoding
-        return web.Response(body=body, content_type=self._media_type, headers=headers)
+        response = web.StreamResponse(headers=headers | {"Content-Encoding": self._encoding})
+        response.content_type, response.content_length = self._media_type, len(body)
+        await deliver(self._request, response, body)
+        return response
 
     def rendering(self) -> AbstractAsyncContextManager[Rendering | None]:
         """Around the rendering of an answer that `serve` did not have; yields what takes its pieces, if it is kept.

@@ -70,7 +70,7 @@ async def state(request: web.Request) -> web.StreamResponse:
         headers, incomplete = await _headers(snapshot, at, cached, rendering, query.filter)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
-    return answer.response
+    return await answer.sent()
 
 
 @limited
@@ -91,7 +91,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.filter, query.start)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
-    return answer.response
+    return await answer.sent()
 
 
 async def _headers(

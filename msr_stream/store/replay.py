@@ -137,10 +137,11 @@ class Replay:
 
     Attributes:
         places: the connections for them.
+        waiting: how many wait for their turn.
     """
 
     def __init__(self, settings: Settings, database: Database, clock: Callable[[], int] = instants.now) -> None:
-        self.places = Places(database)
+        self.places, self.waiting = Places(database), 0
         self._turns, self._clock = asyncio.Semaphore(min(settings.replay_concurrency, self.places.all)), clock
         self._connections = settings.replay_connections_per_answer
         self._patience, self._reader = settings.replay_patience, settings.database_reader_role
@@ -162,10 +163,13 @@ class Replay:
         Raises:
             Unavailable: no turn, no database, or (from `Snapshot.resolve`) not settled in time.
         """
+        self.waiting += 1
         try:
             await asyncio.wait_for(self._turns.acquire(), self._patience)
         except TimeoutError as error:
             raise Unavailable("too many replays at a time", headers={"Retry-After": "2"}) from error
+        finally:
+            self.waiting -= 1
         try:
             async with asyncio.timeout(LONGEST), self._connected() as connection:
                 await self._wait_settled(connection, until)

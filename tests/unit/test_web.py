@@ -14,19 +14,20 @@ from typing import Any
 
 import pytest
 import structlog
-from aiohttp import ClientResponse, web
+from aiohttp import ClientPayloadError, ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 from msr_local.tokens import Tokens
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
-from msr_stream import logs, metrics
+from msr_stream import logs, metrics, spool
 from msr_stream.errors import Unavailable
 from msr_stream.runtime import Runtime
 from msr_stream.settings import Settings
 from msr_stream.testing import MemoryBroker, MemoryFeed
-from web import answers, reading
+from web import answers, delivery, reading
+from web.delivery import deliver
 from web.middleware import limited
 from web.routes import Requires, Route
 from web.server import serve
@@ -73,7 +74,7 @@ async def _endless(request: web.Request) -> web.StreamResponse:
     async with Answer(request, {}) as answer:
         while True:
             await answer.write(b',"' + b"x" * (1 << 20) + b'"')
-    return answer.response
+    return await answer.sent()
 
 
 @asynccontextmanager
@@ -85,7 +86,7 @@ async def site(
     alice = tokens.ensure()["alice"]
     given = Settings(
         database_host="127.0.0.1", database_port=9, database_name="x", database_user="x", kafka_brokers=["127.0.0.1:9"],
-        iams_keycloak_url=tokens.issuer, iams_jwks_file=tokens.jwks_file, **settings,
+        iams_keycloak_url=tokens.issuer, iams_jwks_file=tokens.jwks_file, data_dir=folder, **settings,
     )  # fmt: skip
 
     async def crash(error: BaseException) -> None:
@@ -263,6 +264,86 @@ async def test_an_answer_that_does_not_end_is_cut_when_the_worker_stops(tmp_path
         answer = await client.get("/endless", headers=alice)
         runtime.stopping.set()
         await until(lambda: runtime.replays.total == 0)
+        answer.close()
+
+
+class Large:
+    """An answer of more bytes than sockets hold; `read` is set once all of it was read from where it comes."""
+
+    LINES = tuple(b',"' + bytes([65 + n % 26]) * (250 << 10) + b'"' for n in range(160))
+
+    def __init__(self) -> None:
+        self.read = asyncio.Event()
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Render, then deliver."""
+        async with Answer(request, {}) as answer:
+            for line in self.LINES:
+                await answer.write(line)
+        self.read.set()
+        return await answer.sent()
+
+
+async def test_a_slow_reader_does_not_hold_up_the_reading_and_gets_all(tmp_path: Path) -> None:
+    """What it has not taken lies on disk: the turn at the database is free before it has read anything."""
+    large = Large()
+    route = Route("GET", "/large", limited(large.serve), Requires.TENANT, "test")
+    async with site(tmp_path, route) as (client, runtime, alice):
+        answer = await client.get("/large", headers={**alice, "Accept-Encoding": "identity"})
+        await asyncio.wait_for(large.read.wait(), 30)
+        assert runtime.spools.used > 10 << 20
+        assert runtime.replays.total == 1, "an answer is under way until its reader has it"
+        document = await answer.read()
+        assert document.startswith(b'{"data":[' + b"".join(large.LINES)[1:] + b'],"incomplete":[]')
+        await until(lambda: not runtime.replays.total)
+        assert not runtime.spools.used
+        assert not list((tmp_path / "spool").iterdir())
+
+
+async def test_a_gzipped_answer_is_what_any_client_unpacks(tmp_path: Path) -> None:
+    """It is packed by another library than clients have, piece by piece."""
+    async with site(tmp_path, Route("GET", "/large", Large().serve, Requires.TENANT, "test")) as (client, _, alice):
+        answer = await client.get("/large", headers={**alice, "Accept-Encoding": "gzip"})
+        assert answer.headers["Content-Encoding"] == "gzip"
+        document = await answer.read()
+        assert document.startswith(b'{"data":[' + b"".join(Large.LINES)[1:] + b'],"incomplete":[]')
+
+
+async def _whole(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await deliver(request, response, b"".join(Large.LINES))
+    return response
+
+
+@pytest.mark.parametrize("what", ["rendered", "kept"])
+async def test_a_reader_that_takes_next_to_nothing_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Also of an answer that is there already; and what it has does not look complete."""
+    monkeypatch.setattr(delivery, "_STALL", 0.2)
+    handler = Large().serve if what == "rendered" else _whole
+    route = Route("GET", "/large", limited(handler), Requires.TENANT, "test")
+    async with site(tmp_path, route) as (client, runtime, alice):
+        answer = await client.get("/large", headers={**alice, "Accept-Encoding": "identity"})
+        await until(lambda: not runtime.replays.total)
+        with pytest.raises((ClientPayloadError, ConnectionResetError)):
+            await answer.read()
+        assert not runtime.spools.used
+
+
+async def test_without_room_a_slow_reader_is_cut_only_when_others_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_PATIENCE", 0.1)
+    large = Large()
+    route = Route("GET", "/large", limited(large.serve), Requires.TENANT, "test")
+    async with site(tmp_path, route, spool_mb=0) as (client, runtime, alice):
+        answer = await client.get("/large", headers={**alice, "Accept-Encoding": "identity"})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(large.read.wait(), 0.5)
+        assert runtime.replays.total == 1
+        runtime.replay.waiting = 1
+        await until(lambda: not runtime.replays.total)
         answer.close()
 
 
