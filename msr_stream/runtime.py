@@ -31,6 +31,8 @@ from msr_stream.source.published import published_tables
 from msr_stream.source.slots import SlotState, slot_states, worst
 from msr_stream.sources import SourceAdministration
 from msr_stream.store.audit import Audit
+from msr_stream.store.clip_replay import ClipReplay
+from msr_stream.store.clips import Clips
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.coverage import Coverage
 from msr_stream.store.database import Database, connect_arguments
@@ -79,6 +81,8 @@ class Runtime:
         self.settler = Settler(settings, self.recorder, feed, self.settled, self._look)
         self.keyframes = Keyframes(self.database)
         self.replay = Replay(settings, self.database)
+        self.clips = Clips(self.database)
+        self.clip_replay = ClipReplay(settings, self.database)
         self.standings = Standings(self.database)
         self.tide = Tide(self.settled.instant)
         self.segments = Segments(shelf(settings), settings.segment_largest_mb << 20)

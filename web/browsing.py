@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from msr_stream.store import browsing
 from web import answers, reading
-from web.middleware import limited, runtime
+from web.middleware import limited
 from web.models import Json, Moment, Paging, Time
-from web.routes import CALLER, Requires, Route
+from web.routes import Requires, Route
+from web.worlds import SourceParams, world_of
 
 
 class WindowParams(BaseModel):
@@ -21,17 +22,17 @@ class WindowParams(BaseModel):
     end: Moment = Field(description="RFC 3339 with offset")
 
 
-class ActivityParams(WindowParams):
+class ActivityParams(WindowParams, SourceParams):
     """In how many buckets."""
 
     buckets: Annotated[int, Field(ge=1, le=2000, description="at most; each is whole minutes long")] = 200
 
 
-class EntityParams(WindowParams, Paging):
+class EntityParams(WindowParams, Paging, SourceParams):
     """Which page of its events, in order."""
 
 
-class TablesParams(BaseModel):
+class TablesParams(SourceParams):
     """As of when."""
 
     timestamp: Moment | None = Field(None, description="RFC 3339 with offset; none: the latest settled moment")
@@ -77,9 +78,9 @@ class EntityEventView(BaseModel):
 async def activity(request: web.Request) -> web.Response:
     """How much happened when: changes by table and operation, in buckets of whole minutes, also the first and last."""
     asked = reading.query(request, ActivityParams)
-    replay = runtime(request).replay
-    replay.check_early(asked.end)
-    async with replay.snapshot(request[CALLER].tenant, asked.end) as snapshot:
+    world = await world_of(request)
+    world.check_early(asked.end)
+    async with world.snapshot(asked.end) as snapshot:
         snapshot.bounds.check_window(asked.start, asked.end)
         snapshot.resolve(asked.end)
         return answers.data(await browsing.activity(snapshot, asked.start, asked.end, asked.buckets))
@@ -89,9 +90,9 @@ async def activity(request: web.Request) -> web.Response:
 async def tables(request: web.Request) -> web.Response:
     """The tables of which the caller may see something, with the columns of their newest rows."""
     asked = reading.query(request, TablesParams).timestamp
-    replay = runtime(request).replay
-    replay.check_early(asked)
-    async with replay.snapshot(request[CALLER].tenant, asked) as snapshot:
+    world = await world_of(request)
+    world.check_early(asked)
+    async with world.snapshot(asked) as snapshot:
         if asked is not None:
             snapshot.bounds.check(asked)
         return answers.data(await browsing.tables(snapshot, snapshot.resolve(asked)))
@@ -101,10 +102,10 @@ async def tables(request: web.Request) -> web.Response:
 async def entity(request: web.Request) -> web.Response:
     """What happened to one entity, in order, with the fields that each event has changed."""
     asked, page = reading.query(request, EntityParams), reading.page(request, ())
-    replay = runtime(request).replay
-    replay.check_early(asked.end)
+    world = await world_of(request)
+    world.check_early(asked.end)
     name = request.match_info
-    async with replay.snapshot(request[CALLER].tenant, asked.end) as snapshot:
+    async with world.snapshot(asked.end) as snapshot:
         snapshot.bounds.check_window(asked.start, asked.end)
         snapshot.resolve(asked.end)
         window = (asked.start, asked.end)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from msr_stream import logs
 from msr_stream.segments import Rendering
-from web.forms import form_of
+from web.forms import Form, form_of
 from web.middleware import runtime
 
 log = logs.get(__name__)
@@ -65,10 +65,11 @@ class Answer:
         headers: dict[str, str],
         incomplete: Sequence[str] = (),
         rendering: Rendering | None = None,
+        form: Form | None = None,
     ) -> None:
         self._request, self._rendering = request, rendering
         self.response = web.StreamResponse(headers=headers)
-        self._form, self._incomplete = form_of(request), incomplete
+        self._form, self._incomplete = form or form_of(request), incomplete
         self.response.content_type = self._form.media_type
         self.response.headers["X-Correlation-ID"] = request["correlation_id"]
         self._compressor = self._choose()
@@ -106,7 +107,7 @@ class Answer:
 
     def _choose(self) -> Compressor | None:
         encoding = choose_encoding(self._request.headers.get("Accept-Encoding", ""))
-        if encoding is None:
+        if encoding is None or self._form.compressed:
             return None
         self.response.headers["Content-Encoding"] = encoding
         if encoding == "gzip":

@@ -1,0 +1,117 @@
+"""Answers about a clip: like those about what is recorded, from the clip's rows alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from msr_stream import metrics
+from msr_stream.errors import BadRequest, NotFound, RequestError, Unavailable
+from msr_stream.replay import EventsQuery, StateQuery
+from msr_stream.settings import Settings
+from msr_stream.store import planning, queries
+from msr_stream.store.clips import KeptClip
+from msr_stream.store.database import PASSING, Connection, Database
+from msr_stream.store.literals import instant, literal
+from msr_stream.store.reader import read_as
+from msr_stream.store.replay import Sink, Snapshot
+
+_sql = queries.load("clips")
+_row = queries.load("replay")["row"]
+#: What is asked of the history by one statement is asked of a clip by another, with the same parameters.
+_OF_A_CLIP = {statement: _sql[name] for name, statement in queries.load("browsing").items() if name in _sql}
+
+
+class ClipSnapshot(Snapshot):
+    """One snapshot of a clip; all of it is settled."""
+
+    def __init__(self, connection: Connection, clip: KeptClip) -> None:
+        super().__init__(connection, clip.bounds, clip.tenant)
+        self._clip = clip
+
+    async def incomplete(self, at: int, start: int | None = None) -> list[str]:
+        """Tables of which the clip may not have all, whatever the instant."""
+        return sorted(self._clip.incomplete)
+
+    async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
+        """The state at an instant."""
+        with metrics.QUERY_SECONDS.labels("state").time():
+            await self._copy(self._statement("state", planning.left_out(query.filter), at=instant(at)), sink)
+
+    async def events(self, query: EventsQuery, sink: Sink) -> None:
+        """The events of a window, in the served order."""
+        window = {"start": instant(query.start), "end": instant(query.end)}
+        with metrics.QUERY_SECONDS.labels("events").time():
+            await self._copy(self._statement("events", planning.left_out(query.filter), **window), sink)
+
+    async def rows(self, statement: str, *arguments: Any) -> list[Any]:
+        """The few rows of a statement about the history, of the clip instead.
+
+        Raises:
+            BadRequest: a clip cannot be asked that.
+        """
+        if statement not in _OF_A_CLIP:
+            raise BadRequest("a clip cannot be asked that: leave out source")
+        return await super().rows(_OF_A_CLIP[statement], *arguments)
+
+    def _statement(self, name: str, where: str, **instants: str) -> str:
+        clip = f"{literal(str(self._clip.clip_id))}::uuid"
+        return _sql[name].format(row=_row, where=where, clip=clip, tenant=literal(self.tenant), **instants)
+
+
+class ClipReplay:
+    """Opens snapshots of clips, so many at a time: half as many as of what is recorded."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._database = database
+        self._turns = asyncio.Semaphore(max(1, settings.replay_concurrency // 2))
+        self._patience, self._reader = settings.replay_patience, settings.database_reader_role
+
+    @asynccontextmanager
+    async def snapshot(self, clip: KeptClip) -> AsyncIterator[ClipSnapshot]:
+        """A snapshot of a clip, read as the role that sees its tenant's rows only.
+
+        Raises:
+            NotFound: it was deleted.
+            Unavailable: no turn, or no database.
+        """
+        try:
+            await asyncio.wait_for(self._turns.acquire(), self._patience)
+        except TimeoutError as error:
+            raise Unavailable("too many replays at a time", headers={"Retry-After": "2"}) from error
+        try:
+            async with self._database.replaying() as connection, self._reading(connection, clip.tenant):
+                yield await self._begin(connection, clip)
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+            raise Unavailable("reading the clip took too long", headers={"Retry-After": "5"}) from error
+        except tuple(kind for kind in PASSING if kind is not OSError) as error:
+            raise Unavailable("the history database is not available", headers={"Retry-After": "2"}) from error
+        finally:
+            self._turns.release()
+
+    @asynccontextmanager
+    async def _reading(self, connection: Connection, tenant: str) -> AsyncIterator[None]:
+        """One snapshot; an answer that is given up half-way ends its connection, which stops the statement at once."""
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            await read_as(connection, self._reader, tenant)
+            yield
+        except RequestError:
+            await connection.execute("ROLLBACK")
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+        await connection.execute("ROLLBACK")
+
+    @staticmethod
+    async def _begin(connection: Connection, clip: KeptClip) -> ClipSnapshot:
+        await connection.fetchrow(_sql["look_into"], str(clip.clip_id))
+        row = await connection.fetchrow(_sql["seen"], clip.clip_id, clip.tenant)
+        if row is None:
+            raise NotFound(f"there is no clip {clip.clip_id}")
+        return ClipSnapshot(connection, KeptClip.of(row))
