@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import asyncpg
 
 from msr_stream import metrics
 from msr_stream.errors import BadRequest, NotFound, RequestError, Unavailable
-from msr_stream.replay import EventsQuery, StateQuery
+from msr_stream.replay import EventsQuery, Filter, StateQuery
 from msr_stream.settings import Settings
 from msr_stream.store import planning, queries
 from msr_stream.store.clips import KeptClip
@@ -22,31 +22,33 @@ from msr_stream.store.replay import Sink, Snapshot
 
 _sql = queries.load("clips")
 _row = queries.load("replay")["row"]
+#: How long one answer may be read, seconds.
+_LONGEST = 600.0
 #: What is asked of the history by one statement is asked of a clip by another, with the same parameters.
 _OF_A_CLIP = {statement: _sql[name] for name, statement in queries.load("browsing").items() if name in _sql}
 
 
 class ClipSnapshot(Snapshot):
-    """One snapshot of a clip; all of it is settled."""
+    """One snapshot of a clip; all of it is settled. It reads in its own way, on one connection."""
 
     def __init__(self, connection: Connection, clip: KeptClip) -> None:
-        super().__init__(connection, clip.bounds, clip.tenant)
-        self._clip = clip
+        self.bounds, self.tenant = clip.bounds, clip.tenant
+        self._connection, self._clip = connection, clip
 
-    async def incomplete(self, at: int, start: int | None = None) -> list[str]:
-        """Tables of which the clip may not have all, whatever the instant."""
-        return sorted(self._clip.incomplete)
+    async def incomplete(self, at: int, start: int | None = None, tables: Sequence[str] = ()) -> list[str]:
+        """Tables of which the clip may not have all, whatever the instant; of some alone, if any are named."""
+        return sorted(name for name in self._clip.incomplete if not tables or name in {*tables, "*"})
 
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant."""
         with metrics.QUERY_SECONDS.labels("state").time():
-            await self._copy(self._statement("state", planning.left_out(query.filter), at=instant(at)), sink)
+            await self._read(self._statement("state", query.filter, at=instant(at)), sink)
 
     async def events(self, query: EventsQuery, sink: Sink) -> None:
         """The events of a window, in the served order."""
         window = {"start": instant(query.start), "end": instant(query.end)}
         with metrics.QUERY_SECONDS.labels("events").time():
-            await self._copy(self._statement("events", planning.left_out(query.filter), **window), sink)
+            await self._read(self._statement("events", query.filter, **window), sink)
 
     async def rows(self, statement: str, *arguments: Any) -> list[Any]:
         """The few rows of a statement about the history, of the clip instead.
@@ -56,11 +58,23 @@ class ClipSnapshot(Snapshot):
         """
         if statement not in _OF_A_CLIP:
             raise BadRequest("a clip cannot be asked that: leave out source")
-        return await super().rows(_OF_A_CLIP[statement], *arguments)
+        found: list[Any] = await self._connection.fetch(_OF_A_CLIP[statement], *arguments)
+        return found
 
-    def _statement(self, name: str, where: str, **instants: str) -> str:
-        clip = f"{literal(str(self._clip.clip_id))}::uuid"
-        return _sql[name].format(row=_row, where=where, clip=clip, tenant=literal(self.tenant), **instants)
+    def _statement(self, name: str, chosen: Filter, **instants: str) -> str:
+        return _sql[name].format(
+            row=_row,
+            where=planning.left_out(chosen),
+            clip=f"{literal(str(self._clip.clip_id))}::uuid",
+            tenant=literal(self.tenant),
+            **instants,
+        )
+
+    async def _read(self, statement: str, sink: Sink) -> None:
+        # As of the history: JSON text holds no control characters, so nothing is ever quoted or escaped.
+        await self._connection.copy_from_query(
+            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=_LONGEST
+        )
 
 
 class ClipReplay:

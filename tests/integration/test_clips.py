@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient, TestServer
@@ -26,6 +30,7 @@ from msr_stream.recording.progress import Shard
 from msr_stream.runtime import Runtime
 from msr_stream.settings import Settings
 from msr_stream.store.audit import Actor
+from msr_stream.store.database import connect_arguments
 from msr_stream.store.replay import Snapshot
 from msr_stream.testing import MemoryBroker, MemoryFeed
 from tests.unit import conftest as environment
@@ -456,6 +461,73 @@ def recount(line: bytes) -> bytes:
         json.dumps(found | {"count": found["count"] + 1, "state": found["state"] + 1}, separators=(",", ":")).encode()
         + b"\n"
     )
+
+
+def command(settings: Settings, *arguments: str) -> tuple[int, str, str]:
+    """Run `python -m msr_stream …` with a worker's settings; returns its exit code and what it said."""
+    wanted = (
+        "database_host",
+        "database_port",
+        "database_name",
+        "database_user",
+        "database_schema",
+        "iams_keycloak_url",
+    )
+    variables = {name.upper(): str(getattr(settings, name)) for name in wanted}
+    variables |= {"KAFKA_BROKERS": settings.kafka_brokers[0], "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "msr_stream", *arguments],
+        env=variables, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+async def test_the_command_line_imports_lists_and_deletes(told: Site, tmp_path: Path) -> None:
+    """Its tenant is named, never taken from the file; an error is one line."""
+    settings, file = told.parts.settings, tmp_path / "a.ndjson"
+    file.write_bytes(await told.export("ndjson"))
+
+    async def run(*arguments: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(command, settings, *arguments)
+
+    assert (await run("import", "clip", str(file)))[0] == 2
+    code, clip_id, said = await run("import", "clip", str(file), "--tenant", "t2", "--name", "Exercise 7")
+    assert (code, said) == (0, "")
+    assert len(await told.data("/replay/state", "bob", source=f"clip:{clip_id.strip()}")) == 3
+    code, listed, _ = await run("clips")
+    assert code == 0
+    assert listed.startswith(f"{clip_id.strip()}  t2  {render(told.moments[1])}/{render(told.moments[-2])}  3+")
+    assert listed.endswith("  Exercise 7\n")
+    assert await run("clips", "delete", clip_id.strip()) == (0, "", "")
+    code, _, said = await run("clips", "delete", clip_id.strip())
+    assert (code, said) == (1, f"msr: there is no clip {clip_id.strip()}\n")
+    file.write_bytes(b"\n")
+    code, _, said = await run("import", "clip", str(file), "--tenant", "t2")
+    assert code == 1
+    assert said.startswith("msr: line 1: ")
+    assert said.count("\n") == 1
+    assert await run("clips") == (0, "", "")
+
+
+async def test_the_reading_role_sees_clips_through_views_alone(told: Site) -> None:
+    """Whatever a query forgets: a tenant's own clips, and without a tenant none."""
+    for tenant in ("t1", "t2"):
+        await told.put(await told.export("ndjson"), tenant=tenant)
+    settings = told.parts.settings
+    connection: Any = await asyncpg.connect(
+        **connect_arguments(settings), server_settings={"search_path": settings.database_schema}
+    )
+    try:
+        await connection.execute(f"SET ROLE {settings.database_reader_role}")
+        for tenant, seen in (("", set()), ("t1", {"t1"}), ("t2", {"t2"}), ("t3", set())):
+            await connection.execute("SELECT set_config('msr.tenant', $1, false)", tenant)
+            for view in ("v_clip", "v_clip_event"):
+                found = await connection.fetch(f"SELECT DISTINCT tenant_id FROM {view}")
+                assert {row["tenant_id"] for row in found} == seen
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await connection.fetch(f"SELECT FROM {view.removeprefix('v_')}")
+    finally:
+        await connection.close()
 
 
 async def test_an_export_that_fails_half_way_resets_the_connection(told: Site, monkeypatch: pytest.MonkeyPatch) -> None:
