@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from msr_stream.errors import BadRequest, NotFound
 from msr_stream.runtime import Runtime
+from msr_stream.store.clip_replay import NO_EPOCH
 from msr_stream.store.clips import KeptClip
 from msr_stream.store.replay import Snapshot
 from msr_stream.store.standing import Missing, Standing
@@ -76,7 +77,7 @@ class OfClip:
 
     async def standing(self, moment: int | None, start: int | None = None) -> Standing | None:
         """Settled from start to end."""
-        return Standing(0, self._clip.bounds, Missing(frozenset(), frozenset(self._clip.incomplete)))
+        return Standing(NO_EPOCH, self._clip.bounds, Missing(frozenset(), frozenset(self._clip.incomplete)))
 
     def snapshot(self, until: int | None) -> AbstractAsyncContextManager[Snapshot]:
         """A snapshot of the clip."""

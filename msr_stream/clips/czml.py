@@ -57,9 +57,10 @@ class Czml(Encoder):
         packet: dict[str, Any] = {"id": f"{row.table_name}/{row.entity_id}"}
         if row.op == "d":
             return packet | {"point": {"show": self._from(at, shown=False)}}
-        packet["position"] = _sample(at, where)
+        packet |= {"position": _sample(at, where), "point": {"pixelSize": 8}}
         if part is Part.STATE or row.op != "u":
-            packet |= {"name": row.entity_id, "point": {"pixelSize": 8, "show": self._from(at)}}
+            packet["point"]["show"] = self._from(at)
+            packet["name"] = row.entity_id
             packet["properties"] = {"table_name": row.table_name, "entity_id": row.entity_id}
         return packet
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from msr_stream import metrics
-from msr_stream.errors import BadRequest, NotFound, RequestError, Unavailable
+from msr_stream.errors import BadRequest, RequestError, Unavailable
 from msr_stream.replay import EventsQuery, Filter, StateQuery
 from msr_stream.settings import Settings
 from msr_stream.store import planning, queries
@@ -24,12 +24,17 @@ _sql = queries.load("clips")
 _row = queries.load("replay")["row"]
 #: How long one answer may be read, seconds.
 _LONGEST = 600.0
+#: Stands for the history's epoch, which begins with 1.
+NO_EPOCH = 0
 #: What is asked of the history by one statement is asked of a clip by another, with the same parameters.
 _OF_A_CLIP = {statement: _sql[name] for name, statement in queries.load("browsing").items() if name in _sql}
 
 
 class ClipSnapshot(Snapshot):
     """One snapshot of a clip; all of it is settled. It reads in its own way, on one connection."""
+
+    #: No epoch of the history concerns it.
+    epoch = NO_EPOCH
 
     def __init__(self, connection: Connection, clip: KeptClip) -> None:
         self.bounds, self.tenant = clip.bounds, clip.tenant
@@ -90,8 +95,7 @@ class ClipReplay:
         """A snapshot of a clip, read as the role that sees its tenant's rows only.
 
         Raises:
-            NotFound: it was deleted.
-            Unavailable: no turn, or no database.
+            Unavailable: no turn, no database, or the clip is not there now.
         """
         try:
             await asyncio.wait_for(self._turns.acquire(), self._patience)
@@ -126,6 +130,6 @@ class ClipReplay:
     async def _begin(connection: Connection, clip: KeptClip) -> ClipSnapshot:
         await connection.fetchrow(_sql["look_into"], str(clip.clip_id))
         row = await connection.fetchrow(_sql["seen"], clip.clip_id, clip.tenant)
-        if row is None:
-            raise NotFound(f"there is no clip {clip.clip_id}")
+        if row is None:  # deleted a moment ago, or imported and not there yet where answers are read
+            raise Unavailable(f"clip {clip.clip_id} cannot be read now", headers={"Retry-After": "1"})
         return ClipSnapshot(connection, KeptClip.of(row))

@@ -86,6 +86,8 @@ class Clips:
                 await connection.execute("ANALYZE clip_event")
             except asyncpg.UndefinedTableError as error:
                 raise StorageError("the history database has no place for clips: start a worker first") from error
+            except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+                raise ClipError(f"the database refuses something in it: {error}") from error
         return clip_id
 
     async def _put(

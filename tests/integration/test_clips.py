@@ -445,6 +445,15 @@ async def test_nothing_of_a_broken_file_is_imported(told: Site) -> None:
         (lines[1:], "line 1: "),
         ([lines[0].replace(b'"msr_clip":1', b'"msr_clip":2'), *lines[1:]], "line 1: this is a clip of version 2"),
         ([], "no clip"),
+        ([lines[0].replace(b'"incomplete":[]', b'"incomplete":["\\u0000"]'), *lines[1:]], "the database refuses"),
+        (
+            [
+                *lines[:3],
+                lines[3].replace(b'"entity_id":"', b'"entity_id":"' + os.urandom(9000).hex().encode()),
+                *lines[4:],
+            ],
+            "the database refuses",
+        ),
     ):
         with pytest.raises(ClipError, match=said):
             await told.put(b"".join(broken))

@@ -18,6 +18,7 @@ from msr_stream.clips.parquet import GROUP_BYTES, GROUP_ROWS
 from msr_stream.clips.reading import Clip
 from msr_stream.errors import ClipError
 from msr_stream.instants import SECOND, render
+from msr_stream.store import queries
 from tests.unit.building import NOON
 from web.export import _file_name
 
@@ -121,6 +122,31 @@ def test_czml_hides_what_is_deleted_and_shows_it_again() -> None:
     assert [interval["boolean"] for interval in shown] == [True, False, True]
     assert [interval["interval"] for interval in shown] == [f"{render(START + at)}/{render(END)}" for at in (1, 2, 3)]
     assert {packet["id"] for packet in packets[1:-1]} == {"s.t/c0"}
+
+
+def test_czml_draws_what_is_first_seen_in_an_update() -> None:
+    """A table whose earlier rows were left out, or not recorded."""
+    packets = json.loads(whole(encoder("czml", HEADER), b"", lines(1, START + 1, "u")))
+    assert packets[1]["point"] == {"pixelSize": 8}
+    assert packets[1]["position"]["cartographicDegrees"] == [render(START + 1), 103.8, 1.1, 0]
+
+
+def test_a_clip_is_asked_with_the_same_parameters_as_the_history() -> None:
+    """What browsing asks the one is answered by the other's statement of the same name."""
+    history, clip = queries.load("browsing"), queries.load("clips")
+    both = set(history) & set(clip)
+    assert both >= {"activity", "tables", "entity", "entity_before"}
+    for name in both:
+        assert set(re.findall(r"\$\d", clip[name])) == set(re.findall(r"\$\d", history[name])), name
+
+
+def test_every_statement_about_a_clip_is_about_that_clip_and_its_tenant() -> None:
+    reading = {name: sql for name, sql in queries.load("clips").items() if "v_clip_event" in sql}
+    assert {"state", "events", "activity", "tables", "entity", "entity_before"} == set(reading)
+    for sql in reading.values():
+        scans = sql.count("v_clip_event")
+        assert len(re.findall(r"clip_id = (?:\{clip\}|current_setting\('msr.clip'\)::uuid)", sql)) >= scans
+        assert len(re.findall(r"tenant_id = (?:\{tenant\}|\$\d)", sql)) == scans
 
 
 def test_every_format_has_the_media_type_that_the_description_names() -> None:
