@@ -8,6 +8,7 @@ import sys
 import click
 
 from msr_stream import checks, logs
+from msr_stream.clips.cli import clips, import_
 from msr_stream.errors import MsrError
 from msr_stream.settings import Settings
 from msr_stream.settings_example import env_file
@@ -22,6 +23,8 @@ def cli() -> None:
 
 cli.add_command(source)
 cli.add_command(token)
+cli.add_command(import_)
+cli.add_command(clips)
 
 
 @cli.command()

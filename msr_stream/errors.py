@@ -5,6 +5,7 @@
     + SourceError            a source database cannot be prepared
     + StorageError           the history database is not as it must be
         - MigrationError
+    + ClipError              a file is no clip, or not a whole one: nothing of it is imported
     + KeysUnavailable        the realm's key set cannot be had now: the keys that are known go on
     + RecordError            a record cannot be recorded: it becomes a dead letter
     + ShardMoved             another worker has written this shard: read again, derive again
@@ -45,6 +46,10 @@ class StorageError(MsrError):
 
 class MigrationError(StorageError):
     """The schema of the history database could not be brought up to date."""
+
+
+class ClipError(MsrError):
+    """The file is no clip, or not a whole one."""
 
 
 class KeysUnavailable(MsrError):

@@ -29,6 +29,8 @@ from msr_stream.settings import Settings
 from msr_stream.sources import SourceAdministration
 from msr_stream.spool import Spools
 from msr_stream.store.audit import Audit
+from msr_stream.store.clip_replay import ClipReplay
+from msr_stream.store.clips import Clips
 from msr_stream.store.configuration import Configurations
 from msr_stream.store.coverage import Coverage
 from msr_stream.store.database import Database, connect_arguments
@@ -80,6 +82,8 @@ class Runtime:
         self.keyframes = Keyframes(self.database)
         self.replay = Replay(settings, self.database)
         self.replica = Replica(settings, self.database)
+        self.clips = Clips(self.database)
+        self.clip_replay = ClipReplay(settings, self.database)
         self.standings = Standings(self.database)
         self.tide = Tide(self.settled.instant)
         self.spools = Spools(settings.data_dir / "spool", settings.spool_mb << 20)

@@ -1,15 +1,31 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import admin, browsing, coverage, dead_letters, docs, live, probes, replay, retention, sessions, sources
+from web import (
+    admin,
+    browsing,
+    clips,
+    coverage,
+    dead_letters,
+    docs,
+    export,
+    live,
+    probes,
+    replay,
+    retention,
+    sessions,
+    sources,
+)
 from web.server import install
 
 __all__ = [
     "admin",
     "browsing",
+    "clips",
     "coverage",
     "dead_letters",
     "docs",
+    "export",
     "live",
     "probes",
     "replay",
@@ -24,6 +40,8 @@ install(
         *replay.ROUTES,
         *live.ROUTES,
         *browsing.ROUTES,
+        *export.ROUTES,
+        *clips.ROUTES,
         *coverage.ROUTES,
         *sessions.ROUTES,
         *admin.ROUTES,

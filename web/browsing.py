@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from msr_stream.replay import field_names
 from msr_stream.store import browsing
 from web import answers, reading
-from web.middleware import limited, runtime
+from web.middleware import limited
 from web.models import Json, Moment, Paging, Time
-from web.routes import CALLER, Requires, Route
+from web.routes import Requires, Route
+from web.worlds import SourceParams, world_of
 
 
 class WindowParams(BaseModel):
@@ -22,13 +23,13 @@ class WindowParams(BaseModel):
     end: Moment = Field(description="RFC 3339 with offset")
 
 
-class ActivityParams(WindowParams):
+class ActivityParams(WindowParams, SourceParams):
     """In how many buckets."""
 
     buckets: Annotated[int, Field(ge=1, le=2000, description="at most; each is whole minutes long")] = 200
 
 
-class EntityParams(WindowParams, Paging):
+class EntityParams(WindowParams, Paging, SourceParams):
     """Which page of its events, in order, and what of each."""
 
     fields: list[str] | str | None = Field(
@@ -36,7 +37,7 @@ class EntityParams(WindowParams, Paging):
     )
 
 
-class TablesParams(BaseModel):
+class TablesParams(SourceParams):
     """As of when."""
 
     timestamp: Moment | None = Field(None, description="RFC 3339 with offset; none: the latest settled moment")
@@ -82,9 +83,9 @@ class EntityEventView(BaseModel):
 async def activity(request: web.Request) -> web.Response:
     """How much happened when: changes by table and operation, in buckets of whole minutes, also the first and last."""
     asked = reading.query(request, ActivityParams)
-    replay = runtime(request).replay
-    replay.check_early(asked.end)
-    async with replay.snapshot(request[CALLER].tenant, asked.end) as snapshot:
+    world = await world_of(request)
+    world.check_early(asked.end)
+    async with world.snapshot(asked.end) as snapshot:
         snapshot.bounds.check_window(asked.start, asked.end)
         snapshot.resolve(asked.end)
         return answers.data(await browsing.activity(snapshot, asked.start, asked.end, asked.buckets))
@@ -94,9 +95,9 @@ async def activity(request: web.Request) -> web.Response:
 async def tables(request: web.Request) -> web.Response:
     """The tables of which the caller may see something, with the columns of their newest rows."""
     asked = reading.query(request, TablesParams).timestamp
-    replay = runtime(request).replay
-    replay.check_early(asked)
-    async with replay.snapshot(request[CALLER].tenant, asked) as snapshot:
+    world = await world_of(request)
+    world.check_early(asked)
+    async with world.snapshot(asked) as snapshot:
         if asked is not None:
             snapshot.bounds.check(asked)
         return answers.data(await browsing.tables(snapshot, snapshot.resolve(asked)))
@@ -107,10 +108,10 @@ async def entity(request: web.Request) -> web.Response:
     """What happened to one entity, in order, with the fields that each event has changed."""
     asked, page = reading.query(request, EntityParams), reading.page(request, ())
     fields = field_names(reading.lists(request))
-    replay = runtime(request).replay
-    replay.check_early(asked.end)
+    world = await world_of(request)
+    world.check_early(asked.end)
     name = request.match_info
-    async with replay.snapshot(request[CALLER].tenant, asked.end) as snapshot:
+    async with world.snapshot(asked.end) as snapshot:
         snapshot.bounds.check_window(asked.start, asked.end)
         snapshot.resolve(asked.end)
         window = (asked.start, asked.end)

@@ -15,10 +15,14 @@ JSON, NDJSON = "application/json", "application/x-ndjson"
 
 
 class Form(Protocol):
-    """A body in the making. Rows come as lines of JSON text, each after a comma, whole lines at a time."""
+    """A body in the making. Rows come as lines of JSON text, each after a comma, whole lines at a time.
+
+    `compressed`: it is so in itself, and is sent as it is.
+    """
 
     media_type: str
     beginning: bytes
+    compressed: bool
 
     def rows(self, lines: bytes) -> bytes:
         """Some rows."""
@@ -34,6 +38,7 @@ class Document:
 
     media_type = JSON
     beginning = b'{"data":['
+    compressed = False
 
     def __init__(self) -> None:
         self._begun = False
@@ -53,6 +58,7 @@ class Lines:
 
     media_type = NDJSON
     beginning = b""
+    compressed = False
 
     def __init__(self) -> None:
         self._count = 0

@@ -114,11 +114,10 @@ class Description:
     def _responses(self, route: Route) -> dict[str, Any]:
         responses = {str(status): _error(status) for status in route.statuses if status in ERRORS}
         if route.raw is not None:
-            content: dict[str, Any] = {
-                route.raw: {"schema": {"type": "object"} if route.raw.endswith("json") else {"type": "string"}}
-            }
+            kinds = (route.raw,) if isinstance(route.raw, str) else route.raw
+            content = {kind: {"schema": _raw(kind)} for kind in kinds}
             responses["200"] = {"description": "Success.", "content": content}
-            if route.raw.endswith("json") and "503" in responses and route.requires is Requires.NOTHING:
+            if kinds[0].endswith("/json") and "503" in responses and route.requires is Requires.NOTHING:
                 responses["503"] = {"description": "A dependency is down; the body names it.", "content": content}
         elif route.data is None:
             responses["204"] = {"description": "Done."}
@@ -163,6 +162,11 @@ class Description:
             return schema
         self._keep({kind.__name__: schema})
         return {"$ref": _REFS.format(model=kind.__name__)}
+
+
+def _raw(media_type: str) -> dict[str, Any]:
+    """What is said of a body that is no `data` document."""
+    return {"type": "string"} if not media_type.endswith("json") or "ndjson" in media_type else {}
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

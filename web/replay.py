@@ -11,14 +11,15 @@ from msr_stream.replay import Filter, events_query, state_query
 from msr_stream.segments import Rendering
 from msr_stream.store.replay import Snapshot
 from web.cached import Cached, about
-from web.middleware import limited, runtime
+from web.middleware import limited
 from web.models import Chosen, Json, Time
 from web.reading import lists
-from web.routes import CALLER, Requires, Route
+from web.routes import Requires, Route
 from web.streaming import Answer
+from web.worlds import SourceParams, world_of
 
 
-class FilterParams(Chosen):
+class FilterParams(Chosen, SourceParams):
     """What is left out: rows and events of these tables that are older than an instant; the two go together."""
 
     filter_tables: list[str] | None = Field(None, description="schema.table, several with commas or repeated")
@@ -52,9 +53,9 @@ class EventView(BaseModel):
 async def state(request: web.Request) -> web.StreamResponse:
     """The state of every live entity at an instant."""
     query = state_query(request.query, lists(request))
-    replay = runtime(request).replay
-    replay.check_early(query.at)
-    standing = await runtime(request).standings.at(query.at)
+    world = await world_of(request)
+    world.check_early(query.at)
+    standing = await world.standing(query.at)
     moment = query.at
     if standing is not None:
         moment = standing.bounds.latest_answer if query.at is None else query.at
@@ -63,7 +64,7 @@ async def state(request: web.Request) -> web.StreamResponse:
     cached = Cached(request, standing, [moment] if moment is not None else [], query.filter.only)
     if (kept := await cached.serve()) is not None:
         return kept
-    async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, moment) as snapshot:
+    async with cached.rendering() as rendering, world.snapshot(moment) as snapshot:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
@@ -77,15 +78,15 @@ async def state(request: web.Request) -> web.StreamResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that changed in a window, in order."""
     query = events_query(request.query, lists(request))
-    replay = runtime(request).replay
-    replay.check_early(query.end)
-    standing = await runtime(request).standings.at(query.end, query.start)
+    world = await world_of(request)
+    world.check_early(query.end)
+    standing = await world.standing(query.end, query.start)
     if standing is not None:
         standing.bounds.check_window(query.start, query.end)
     cached = Cached(request, standing, [query.start, query.end], query.filter.only)
     if (kept := await cached.serve()) is not None:
         return kept
-    async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
+    async with cached.rendering() as rendering, world.snapshot(query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
         headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.filter, query.start)

@@ -44,7 +44,7 @@ class Route:
         body: the JSON body it reads.
         data: the type of `data` in its answer; `None`: it has no body (204).
         paged: whether `page` stands beside `data`.
-        raw: the media type of an answer that is no `data` document.
+        raw: the media type of an answer that is no `data` document, or several.
         errors: statuses it answers beside those that every route of its kind may.
         streamed: whether it is read from the history row by row: `incomplete` stands beside `data`.
     """
@@ -58,7 +58,7 @@ class Route:
     body: type[BaseModel] | None = None
     data: Any = None
     paged: bool = False
-    raw: str | None = None
+    raw: str | tuple[str, ...] | None = None
     errors: tuple[int, ...] = ()
     streamed: bool = False
 

@@ -13,6 +13,7 @@ from msr_stream.settings import Settings
 from web.headers import Headers
 from web.middleware import HEADERS, REQUIREMENTS, RUNTIME_OF, guard
 from web.routes import ALL_ROUTES, Route
+from web.worlds import about_its_world
 
 
 def install(app: MsrApp, routes: Sequence[Route]) -> None:
@@ -36,7 +37,7 @@ def serve(
     server.on_response_prepare.append(headers.add)
     server[RUNTIME_OF] = runtime_of
     for route in routes:
-        server.router.add_route(route.method, route.path, route.handler)
+        server.router.add_route(route.method, route.path, about_its_world(route))
     server[ALL_ROUTES] = tuple(routes)
     server[REQUIREMENTS] = {(route.method, route.path): route.requires for route in routes}
     server.on_startup.append(_check)

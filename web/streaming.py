@@ -13,7 +13,7 @@ from isal import isal_zlib
 
 from msr_stream.segments import Rendering
 from web.delivery import Delivery
-from web.forms import form_of
+from web.forms import Form, form_of
 
 #: Bytes gathered before they are compressed and sent.
 _PIECE = 256 * 1024
@@ -57,10 +57,11 @@ class Answer:
         headers: dict[str, str],
         incomplete: Sequence[str] = (),
         rendering: Rendering | None = None,
+        form: Form | None = None,
     ) -> None:
         self._request, self._rendering = request, rendering
         self._response = web.StreamResponse(headers=headers)
-        self._form, self._incomplete = form_of(request), incomplete
+        self._form, self._incomplete = form or form_of(request), incomplete
         self._response.content_type = self._form.media_type
         self._compressor = self._choose()
         self._gathered: list[bytes] = [self._form.beginning]
@@ -101,7 +102,7 @@ class Answer:
 
     def _choose(self) -> Compressor | None:
         encoding = choose_encoding(self._request.headers.get("Accept-Encoding", ""))
-        if encoding is None:
+        if encoding is None or self._form.compressed:
             return None
         self._response.headers["Content-Encoding"] = encoding
         if encoding == "gzip":

@@ -96,10 +96,7 @@ class Snapshot:
                 await self._companions.share(read)
 
     async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = lambda _: True) -> None:
-        """The events of a window, of these shards, in the served order, slice after slice.
-
-        Of large slices the next is read meanwhile.
-        """
+        """The events of a window, of these shards, in the served order; of large slices the next is read meanwhile."""
         with metrics.QUERY_SECONDS.labels("events").time():
             found = await planning.shards_since(self._connection, query.start, query.filter.only)
             shards, slices = [shard for shard in found if of(shard)], planning.Slices(query.start, query.end)

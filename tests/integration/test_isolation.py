@@ -28,7 +28,7 @@ from tests.world import World, world
 #: What the reading role may read: the views, and what holds no tenant's data.
 READABLE = {
     "v_cdc_event", "v_keyframe", "v_activity", "shard", "source", "source_table", "keyframe_head", "coverage",
-    "configuration", "history_epoch",
+    "configuration", "history_epoch", "v_clip", "v_clip_event",
 }  # fmt: skip
 VIEWS = ["v_cdc_event", "v_keyframe", "v_activity"]
 REFUSED = asyncpg.InsufficientPrivilegeError

@@ -10,8 +10,10 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import asyncpg
 import psycopg
@@ -22,15 +24,18 @@ from msr_local.stack import DEFAULT_ROOT
 from msr_local.timescale import DATABASE, Distribution, Timescale, find_program
 
 from msr_stream import instants
-from msr_stream.errors import MigrationError
+from msr_stream.errors import MigrationError, Unavailable
 from msr_stream.instants import DAY, now
 from msr_stream.replay import EventsQuery, StateQuery
 from msr_stream.settings import Settings
 from msr_stream.store import dialect
+from msr_stream.store.clip_replay import ClipReplay
+from msr_stream.store.clips import KeptClip
 from msr_stream.store.database import Database, connect_arguments
 from msr_stream.store.migrations import migrate, migrations
 from msr_stream.store.replay import Replay
 from tests.conftest import history_settings, run
+from tests.unit.building import NOON
 
 REFUSED = asyncpg.InsufficientPrivilegeError
 VIEWS = ("v_cdc_event", "v_keyframe", "v_activity")
@@ -318,3 +323,31 @@ async def test_how_much_a_chunk_holds_may_change_at_a_start(place: Place) -> Non
             )
         intervals.append({row["time_interval"].total_seconds() for row in found})
     assert intervals == [{86400.0}, {7200.0}]
+
+
+async def test_a_clip_is_read_alike_in_both_dialects(place: Place) -> None:
+    """It lies in a plain table; the reading role sees its tenant's alone."""
+    await migrate(place.settings)
+    clip = KeptClip(uuid4(), "t1", NOON, NOON + 2, ())
+    async with _connected(place.settings) as c:
+        await c.execute(
+            f"""INSERT INTO clip SELECT '{clip.clip_id}', 'c', 't1', at, at + interval '2us', at, '{{}}', '{{}}',
+            1, 1, at, 'u' FROM to_timestamp({NOON // 1_000_000}) at;
+            INSERT INTO clip_event SELECT clip_id, n, start_timestamp + (n - 1) * interval '1us', NULL, 'u',
+            's.t', 'a', 't1', format('{{"day":%s}}', n), NULL FROM clip, generate_series(1, 2) n"""
+        )
+    database = Database(place.settings)
+    await database.open()
+    try:
+        replay = ClipReplay(place.settings, database)
+        pieces: list[bytes] = []
+        async with replay.snapshot(clip) as snapshot:
+            await snapshot.state(StateQuery(None), NOON, _into(pieces))
+            await snapshot.state(StateQuery(None), NOON + 2, _into(pieces))
+            await snapshot.events(EventsQuery(NOON, NOON + 2), _into(pieces))
+        with pytest.raises(Unavailable):
+            async with replay.snapshot(replace(clip, tenant="t2")):
+                pass
+    finally:
+        await database.close()
+    assert _rows(pieces) == [("a", "u", 1), ("a", "u", 2), ("a", "u", 2)]
