@@ -17,9 +17,12 @@ from msr_local.tokens import Tokens
 from msr_stream.instants import DAY, now
 from msr_stream.runtime import Runtime
 from msr_stream.settings import Settings
+from tests.unit import conftest as environment
 from tests.world import until, world
 from web import replay
 from web.server import serve
+
+assert environment.REQUIRED  # importing `web` builds the application, which wants an environment
 
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 ROWS, BYTES = 300, 100_000
