@@ -24,7 +24,7 @@ from msr_local.stack import Stack
 from tests.benchmarks import jdbc_sink
 from tests.benchmarks.brokers import broker, flushed, worker_settings
 from tests.benchmarks.envelopes import PLAIN, TOAST, Case, envelopes, fill
-from tests.benchmarks.place import Place, tell
+from tests.benchmarks.place import Place, tell, ticks
 from tests.benchmarks.report import Part, Row, at_least, at_most
 
 
@@ -115,7 +115,7 @@ def _rounds(place: Place, case: Case, events: int, rounds: int, *, peers: bool) 
             if not peers:
                 continue
             with _emptied(place):
-                rate, cpu = jdbc_sink.record(stack, place, events)
+                rate, cpu = jdbc_sink.record(stack, place, events, f"sink-{number}")
                 found.sink.append(rate)
                 found.sink_cpu.append(cpu)
                 with place.connect() as connection:
@@ -146,11 +146,13 @@ def _record(stack: Stack, place: Place, events: int, workers: int, group: str) -
     processes = [psutil.Process(worker.pid) for worker in started]
     first: tuple[float, int, float] | None = None
     with place.connect() as connection:
-        while (done := flushed(connection)) < events:
+        for _ in ticks(900, 0.02, "recording"):
+            done = flushed(connection)
+            if done >= events:
+                break
             if done and first is None and all(_has_recorded(worker) for worker in started):
                 first = time.perf_counter(), flushed(connection), _cpu(processes)
             _check(started)
-            time.sleep(0.02)
         now, cpu = time.perf_counter(), _cpu(processes)
         _check_rows(connection, "cdc_event", events)
     memory = max(_peak(process.pid) for process in processes)

@@ -25,7 +25,7 @@ from msr_local.java import Jars
 from msr_local.stack import DEFAULT_ROOT, Stack
 
 from tests.benchmarks import envelopes
-from tests.benchmarks.place import SCHEMA, Place
+from tests.benchmarks.place import SCHEMA, Place, ticks
 
 POM = Path(__file__).parent / "sink" / "pom.xml"
 TABLE = "bench_sink"
@@ -54,19 +54,25 @@ class SinkJars(Jars):
         return maven.fetch(POM, self.sink, "Debezium's JDBC sink", ("plugins",), halt)
 
 
-def record(stack: Stack, place: Place, events: int) -> tuple[float, float]:
-    """Let one task write the topic's records into a table; rows a second, and Connect's CPU seconds per million."""
+def record(stack: Stack, place: Place, events: int, name: str) -> tuple[float, float]:
+    """Let one task write the topic's records into a table; rows a second, and Connect's CPU seconds per million.
+
+    Each time under another name, since Connect keeps how far a connector of that name has read.
+    """
     with _connect(stack) as connect, place.connect() as database:
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}".encode())
-        connect.put("sink", settings(place))
+        connect.put(name, settings(place))
         process, warm = psutil.Process(connect.pid), None
-        while (done := _written(database)) < events:
+        for _ in ticks(900, 0.05, "the JDBC sink"):
+            done = _written(database)
+            if done >= events:
+                break
             if warm is None and done >= events * WARM:
                 warm = time.perf_counter(), done, sum(process.cpu_times()[:2])
-            _check(connect)
-            time.sleep(0.05)
+            _check(connect, name)
         assert warm is not None
         seconds, cpu = time.perf_counter() - warm[0], sum(process.cpu_times()[:2]) - warm[2]
+        connect.delete(name)
     return (events - warm[1]) / seconds, cpu / (events - warm[1]) * 1e6
 
 
@@ -124,9 +130,9 @@ def _written(database: psycopg.Connection[tuple[Any, ...]]) -> int:
     return row[0] or 0 if row else 0
 
 
-def _check(connect: Connect) -> None:
+def _check(connect: Connect, name: str) -> None:
     """Raise what made the task fail, if it did."""
-    _, status = rest.request("GET", f"{connect.url}/connectors/sink/status")
+    _, status = rest.request("GET", f"{connect.url}/connectors/{name}/status")
     for task in status.get("tasks", []) if isinstance(status, dict) else []:
         if task["state"] == "FAILED":
             raise LocalError(f"the JDBC sink failed: {_cause(task.get('trace', ''))}")

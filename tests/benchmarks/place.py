@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -94,3 +96,18 @@ def _row(connection: psycopg.Connection[tuple[Any, ...]], query: str) -> tuple[A
 def tell(text: str) -> None:
     """A line for who waits."""
     print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def ticks(limit: float, every: float, what: str) -> Iterator[None]:
+    """Turns to look whether something has come about, until it takes too long.
+
+    Args:
+        limit: seconds.
+        every: seconds between two turns.
+        what: is waited for.
+    """
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        yield
+        time.sleep(every)
+    raise SystemExit(f"{what}: not within {limit:.0f} s")
