@@ -36,6 +36,7 @@ test: .venv/stamp  ## every test, on real services; no benchmarks
 bench: .venv/stamp  ## how fast a worker records and answers, beside the raw speed of the database
 	@$(BIN)/python tests/benchmarks/bench_recorder.py
 	@$(BIN)/python tests/benchmarks/bench_replay.py
+	@$(BIN)/python tests/benchmarks/bench_activity.py
 
 .venv/stamp: pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -37,6 +37,15 @@ class EventsQuery:
 
 
 @dataclass(frozen=True)
+class DiffQuery:
+    """What differs between the states at `start` and at `end`; of these tables, if any are named."""
+
+    start: int
+    end: int
+    tables: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Bounds:
     """Between what a replay may move, as one snapshot of the database says.
 
@@ -124,6 +133,24 @@ def events_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) 
     assert start is not None
     assert end is not None
     return EventsQuery(start, end, chosen)
+
+
+def diff_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> DiffQuery:
+    """Read `from` and `to`, both required, and `tables`.
+
+    Raises:
+        BadRequest: one of them is missing or not valid; each is named.
+    """
+    problems: list[dict[str, Any]] = []
+    start = _moment(params, "from", problems, required=True)
+    end = _moment(params, "to", problems, required=True)
+    tables = [name.strip() for text in multi.get("tables", ()) for name in text.split(",") if name.strip()]
+    if any("\0" in name for name in tables):
+        problems.append({"field": "tables", "message": "tables holds a NUL character"})
+    _refuse(problems)
+    assert start is not None
+    assert end is not None
+    return DiffQuery(start, end, tuple(tables))
 
 
 def _moment(

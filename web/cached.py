@@ -21,7 +21,7 @@ from web.routes import CALLER
 from web.streaming import choose_encoding
 
 #: Parameters that say who asks or when, not for what.
-_NOT_CONTENT = {"session_id", "timestamp", "start", "end"}
+_NOT_CONTENT = {"session_id", "timestamp", "start", "end", "from", "to"}
 #: Longer lists of tables are only in the body; clients and proxies take no longer header.
 _LONGEST_HEADER = 4000
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from msr_stream.replay import events_query, state_query
+from msr_stream.replay import diff_query, events_query, state_query
+from msr_stream.store.diff import diff as differences
 from msr_stream.store.replay import Snapshot
 from web.cached import Cached, about
 from web.middleware import limited, runtime
@@ -44,6 +45,34 @@ class EventView(BaseModel):
     op: Literal["c", "r", "u", "d"]
     event_timestamp: Time
     table_name: str
+
+
+class DiffParams(BaseModel):
+    """Between which moments."""
+
+    from_: Time = Field(alias="from", description="RFC 3339 with offset")
+    to: Time = Field(description="RFC 3339 with offset; not before `from`")
+    tables: list[str] | None = Field(None, description="nothing but these: schema.table, with commas or repeated")
+
+
+class DifferenceView(BaseModel):
+    """An entity that is not at the second moment what it was at the first.
+
+    Attributes:
+        change: what has become of it.
+        event_timestamp: of its last event between the two.
+        entity_state: as it is if it was created, as it was if it is deleted.
+        changed: field by field what was and what is.
+        unavailable_fields: fields whose value is not known at one of the two: they may have changed.
+    """
+
+    table_name: str
+    entity_id: str
+    event_timestamp: Time
+    change: Literal["created", "changed", "deleted"]
+    entity_state: Json | None = None
+    changed: dict[str, dict[str, Any]] | None = None
+    unavailable_fields: list[str] | None = None
 
 
 @limited
@@ -92,6 +121,27 @@ async def events(request: web.Request) -> web.StreamResponse:
     return answer.response
 
 
+@limited
+async def diff(request: web.Request) -> web.StreamResponse:
+    """What differs between two moments: entities created, changed and deleted; shard by shard, by table and entity."""
+    query = diff_query(request.query, _lists(request))
+    replay = runtime(request).replay
+    replay.check_early(query.end)
+    standing = await runtime(request).standings.at(query.end, query.start)
+    if standing is not None:
+        standing.bounds.check_window(query.start, query.end)
+    cached = Cached(request, standing, [query.start, query.end])
+    if (kept := await cached.serve()) is not None:
+        return kept
+    async with cached.rendering() as rendering, replay.snapshot(request[CALLER].tenant, query.end) as snapshot:
+        snapshot.bounds.check_window(query.start, query.end)
+        snapshot.resolve(query.end)
+        headers, incomplete = await _headers(snapshot, query.end, cached, query.start)
+        async with Answer(request, headers, incomplete, rendering) as answer:
+            await differences(snapshot, query, answer.write)
+    return answer.response
+
+
 def _lists(request: web.Request) -> dict[str, list[str]]:
     return {name: request.query.getall(name) for name in request.query}
 
@@ -125,6 +175,17 @@ ROUTES = [
         "replay",
         query=EventsParams,
         data=list[EventView],
+        errors=(429,),
+        streamed=True,
+    ),
+    Route(
+        "GET",
+        "/replay/diff",
+        diff,
+        Requires.TENANT,
+        "replay",
+        query=DiffParams,
+        data=list[DifferenceView],
         errors=(429,),
         streamed=True,
     ),

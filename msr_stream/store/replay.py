@@ -94,6 +94,10 @@ class Snapshot:
         found: list[Any] = await self._connection.fetch(statement, *arguments)
         return found
 
+    async def copy(self, statement: str, sink: Sink) -> None:
+        """The rows of a statement of one column that holds JSON text, each with a line break; cut anywhere."""
+        await self._copy(statement, sink)
+
     async def _copy(self, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
         await self._connection.copy_from_query(

@@ -33,7 +33,7 @@ from msr_stream.store.replay import Replay
 from tests.conftest import history_settings
 
 REFUSED = asyncpg.InsufficientPrivilegeError
-VIEWS = ("v_cdc_event", "v_keyframe", "v_activity")
+VIEWS = ("v_cdc_event", "v_keyframe", "v_activity", "v_activity_total")
 #: Days ago of which there are events, oldest first.
 DAYS = (5, 4, 3, 2, 0)
 
