@@ -1,7 +1,7 @@
 """How fast a month of activity is counted, and what counting it costs a flush: part of `make bench`.
 
-Thirty days of minutes, four tables with a shard each, four operations, are put into the history's own tables; windows of
-it are asked for through the code that the route calls.
+Thirty days of minutes, four tables with a shard each, four operations, are put into the history's own tables; windows
+of it are asked for through the code that the route calls.
 """
 
 from __future__ import annotations

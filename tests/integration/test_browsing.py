@@ -22,6 +22,7 @@ from msr_stream.store import activity as counting
 from msr_stream.store import browsing
 from msr_stream.store.audit import Actor
 from msr_stream.store.keyframes import Keyframes
+from msr_stream.store.migrations import migrations
 from msr_stream.store.replay import Snapshot
 from msr_stream.store.retaining import Retaining
 from msr_stream.store.retention import Retention
@@ -240,3 +241,15 @@ async def test_a_table_untouched_since_the_cutoff_is_still_there(settings: Setti
         }  # fmt: skip
         async with snapshot(w, "t2") as s:
             assert await counting.tables(s, s.resolve(None)) == []
+
+
+async def test_minutes_that_were_counted_before_are_summed_up_by_the_migration(settings: Settings) -> None:
+    """A history that is there already: its hours and days are made from its minutes."""
+    async with long_told(settings) as (w, _, _):
+        [migration] = [one for one in migrations("postgres") if one.name == "activity"]
+        fill = migration.sql[migration.sql.index("INSERT INTO activity_total") :].split(";")[0]
+        before = await w.fetch("SELECT count(*), sum(changes) FROM activity_total")
+        await w.fetch("DELETE FROM activity_total")
+        await w.fetch(fill)
+        assert await w.fetch("SELECT count(*), sum(changes) FROM activity_total") == before
+        assert (await w.fetch(SUMS))[0][0] == 0

@@ -13,7 +13,7 @@ import msgspec
 
 from msr_stream.instants import MINUTE
 from msr_stream.recording.progress import Shard
-from tests.property.answers import events, folded, state
+from tests.property.answers import check_diff, diff, events, folded, state
 from tests.property.naive import Expected, first_seen, fold, state_at
 from tests.property.rendering import Row
 from tests.property.world import TENANTS, World
@@ -91,6 +91,7 @@ async def check_answers(world: World, timed: Sequence[Timed]) -> None:
                 window = await events(snapshot, start, end)
                 assert window == sorted(window, key=lambda event: event.time)
                 assert folded(before, window) == states[end], f"{tenant}: state({start}) + events up to {end}"
+                check_diff(await diff(snapshot, start, end), before, states[end])
 
 
 async def _recorded(world: World, shard: Shard) -> list[Any]:

@@ -62,7 +62,7 @@ def _source_queries() -> set[str]:
 def test_every_query_that_reads_events_for_an_answer_filters_by_tenant() -> None:
     reading = {
         name: sql
-        for file in ("replay", "activity")
+        for file in ("replay", "activity", "diff")
         for name, sql in queries.load(file).items()
         if re.search("v_(cdc_event|keyframe|activity)|FROM (cdc_event|keyframe|activity)\\b", sql)
     }
