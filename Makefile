@@ -35,6 +35,7 @@ test: .venv/stamp  ## every test, on real services; no benchmarks
 
 bench: .venv/stamp  ## how fast a worker records and answers, beside others in the same run (BENCH="--full --write")
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+	@$(BIN)/python tests/benchmarks/bench_activity.py
 
 .venv/stamp: pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

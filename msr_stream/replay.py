@@ -46,6 +46,15 @@ class EventsQuery:
 
 
 @dataclass(frozen=True)
+class DiffQuery:
+    """What differs between the states at `start` and at `end`; of these tables, if any are named."""
+
+    start: int
+    end: int
+    tables: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Bounds:
     """Between what a replay may move, as one snapshot of the database says.
 
@@ -157,6 +166,22 @@ def field_names(multi: Mapping[str, Sequence[str]]) -> Sequence[str]:
     names = _names(multi, "fields", problems)
     _refuse(problems)
     return names
+
+
+def diff_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> DiffQuery:
+    """Read `from` and `to`, both required, and `tables`.
+
+    Raises:
+        BadRequest: one of them is missing or not valid; each is named.
+    """
+    problems: list[dict[str, Any]] = []
+    start = _moment(params, "from", problems, required=True)
+    end = _moment(params, "to", problems, required=True)
+    tables = _names(multi, "tables", problems)
+    _refuse(problems)
+    assert start is not None
+    assert end is not None
+    return DiffQuery(start, end, tuple(tables))
 
 
 def _moment(

@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from msr_stream.replay import field_names
+from msr_stream.store import activity as counting
 from msr_stream.store import browsing
 from web import answers, reading
 from web.middleware import limited
@@ -26,7 +27,9 @@ class WindowParams(BaseModel):
 class ActivityParams(WindowParams, SourceParams):
     """In how many buckets."""
 
-    buckets: Annotated[int, Field(ge=1, le=2000, description="at most; each is whole minutes long")] = 200
+    buckets: Annotated[
+        int, Field(ge=1, le=2000, description="at most; each is a part of an hour, whole hours or days long")
+    ] = 200
 
 
 class EntityParams(WindowParams, Paging, SourceParams):
@@ -60,13 +63,13 @@ class ActivityView(BaseModel):
 
 
 class SeenTableView(BaseModel):
-    """A table; `first_minute` is when its first change was counted."""
+    """A table. Retention may have left none of its changes, and its rows: then it has no `first_minute`."""
 
     table_name: str
     source: str
     columns: list[str]
     changes: int
-    first_minute: Time
+    first_minute: Time | None
     last_row_at: Time | None
 
 
@@ -81,14 +84,17 @@ class EntityEventView(BaseModel):
 
 @limited
 async def activity(request: web.Request) -> web.Response:
-    """How much happened when: changes by table and operation, in buckets of whole minutes, also the first and last."""
+    """How much happened when: changes after `start` and up to `end` by table and operation, exact also at both edges.
+
+    Buckets begin at whole minutes, hours or days (UTC); over more than two days they are an hour long or longer.
+    """
     asked = reading.query(request, ActivityParams)
     world = await world_of(request)
     world.check_early(asked.end)
     async with world.snapshot(asked.end) as snapshot:
         snapshot.bounds.check_window(asked.start, asked.end)
         snapshot.resolve(asked.end)
-        return answers.data(await browsing.activity(snapshot, asked.start, asked.end, asked.buckets))
+        return answers.data(await counting.activity(snapshot, asked.start, asked.end, asked.buckets))
 
 
 @limited
@@ -100,7 +106,7 @@ async def tables(request: web.Request) -> web.Response:
     async with world.snapshot(asked) as snapshot:
         if asked is not None:
             snapshot.bounds.check(asked)
-        return answers.data(await browsing.tables(snapshot, snapshot.resolve(asked)))
+        return answers.data(await counting.tables(snapshot, snapshot.resolve(asked)))
 
 
 @limited

@@ -15,7 +15,7 @@ from multidict import MultiMapping
 
 from msr_stream import instants
 from msr_stream.segments import Rendering, key_of
-from msr_stream.store.replay import Snapshot
+from msr_stream.store.snapshot import Snapshot
 from msr_stream.store.standing import Standing
 from web.delivery import deliver
 from web.forms import media_type_of
@@ -24,7 +24,7 @@ from web.routes import CALLER
 from web.streaming import choose_encoding
 
 #: Parameters that say who asks or when, not for what.
-_NOT_CONTENT = {"session_id", "timestamp", "start", "end"}
+_NOT_CONTENT = {"session_id", "timestamp", "start", "end", "from", "to"}
 #: Parameters that are sets of names, with commas or repeated.
 _SETS = {"filter_tables", "tables", "fields"}
 #: Longer lists of tables are only in the body; clients and proxies take no longer header.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from msr_stream.replay import Filter, events_query, state_query
+from msr_stream.replay import diff_query, events_query, state_query
 from msr_stream.segments import Rendering
-from msr_stream.store.replay import Snapshot
+from msr_stream.store.diff import diff as differences
+from msr_stream.store.snapshot import Snapshot
 from web.cached import Cached, about
 from web.middleware import limited
 from web.models import Chosen, Json, Time
@@ -49,6 +51,34 @@ class EventView(BaseModel):
     table_name: str
 
 
+class DiffParams(BaseModel):
+    """Between which moments."""
+
+    from_: Time = Field(alias="from", description="RFC 3339 with offset")
+    to: Time = Field(description="RFC 3339 with offset; not before `from`")
+    tables: list[str] | None = Field(None, description="nothing but these: schema.table, with commas or repeated")
+
+
+class DifferenceView(BaseModel):
+    """An entity that is not at the second moment what it was at the first.
+
+    Attributes:
+        change: what has become of it.
+        event_timestamp: of its last event between the two.
+        entity_state: as it is if it was created, as it was if it is deleted.
+        changed: field by field what was and what is.
+        unavailable_fields: fields whose value is not known at one of the two: they may have changed.
+    """
+
+    table_name: str
+    entity_id: str
+    event_timestamp: Time
+    change: Literal["created", "changed", "deleted"]
+    entity_state: Json | None = None
+    changed: dict[str, dict[str, Any]] | None = None
+    unavailable_fields: list[str] | None = None
+
+
 @limited
 async def state(request: web.Request) -> web.StreamResponse:
     """The state of every live entity at an instant."""
@@ -68,7 +98,7 @@ async def state(request: web.Request) -> web.StreamResponse:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
-        headers, incomplete = await _headers(snapshot, at, cached, rendering, query.filter)
+        headers, incomplete = await _headers(snapshot, at, cached, rendering, query.filter.only)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return await answer.sent()
@@ -89,9 +119,30 @@ async def events(request: web.Request) -> web.StreamResponse:
     async with cached.rendering() as rendering, world.snapshot(query.end) as snapshot:
         snapshot.bounds.check_window(query.start, query.end)
         snapshot.resolve(query.end)
-        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.filter, query.start)
+        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.filter.only, query.start)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.events(query, answer.write)
+    return await answer.sent()
+
+
+@limited
+async def diff(request: web.Request) -> web.StreamResponse:
+    """What differs between two moments: entities created, changed and deleted; shard by shard, by table and entity."""
+    query = diff_query(request.query, lists(request))
+    world = await world_of(request)
+    world.check_early(query.end)
+    standing = await world.standing(query.end, query.start)
+    if standing is not None:
+        standing.bounds.check_window(query.start, query.end)
+    cached = Cached(request, standing, [query.start, query.end], query.tables)
+    if (kept := await cached.serve()) is not None:
+        return kept
+    async with cached.rendering() as rendering, world.snapshot(query.end) as snapshot:
+        snapshot.bounds.check_window(query.start, query.end)
+        snapshot.resolve(query.end)
+        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.tables, query.start)
+        async with Answer(request, headers, incomplete, rendering) as answer:
+            await differences(snapshot, query, answer.write)
     return await answer.sent()
 
 
@@ -100,11 +151,11 @@ async def _headers(
     at: int,
     cached: Cached,
     rendering: Rendering | None,
-    chosen: Filter,
+    tables: Sequence[str],
     start: int | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """An answer's headers, and the tables of which it may not have all."""
-    incomplete = await snapshot.incomplete(at, start, chosen.only)
+    incomplete = await snapshot.incomplete(at, start, tables)
     cached.confirm(snapshot, incomplete, rendering)
     known = about(snapshot.bounds.latest_answer, incomplete)
     return cached.headers | {"Vary": "Accept, Accept-Encoding"} | known, incomplete
@@ -131,6 +182,17 @@ ROUTES = [
         query=EventsParams,
         data=list[EventView],
         errors=(406, 429),
+        streamed=True,
+    ),
+    Route(
+        "GET",
+        "/replay/diff",
+        diff,
+        Requires.TENANT,
+        "replay",
+        query=DiffParams,
+        data=list[DifferenceView],
+        errors=(429,),
         streamed=True,
     ),
 ]

@@ -13,7 +13,7 @@ from msr_stream.errors import BadRequest, NotFound
 from msr_stream.runtime import Runtime
 from msr_stream.store.clip_replay import NO_EPOCH
 from msr_stream.store.clips import KeptClip
-from msr_stream.store.replay import Snapshot
+from msr_stream.store.snapshot import Snapshot
 from msr_stream.store.standing import Missing, Standing
 from web.middleware import runtime
 from web.routes import CALLER, Handler, Route

@@ -1,4 +1,4 @@
-"""What there is to see: activity, tables, and the history of one entity, each as one snapshot shows it."""
+"""The history of one entity, as one snapshot shows it."""
 
 from __future__ import annotations
 
@@ -8,53 +8,14 @@ from typing import Any, TypeVar
 import orjson
 
 from msr_stream import instants
-from msr_stream.instants import MINUTE, SECOND
 from msr_stream.paging import Page
 from msr_stream.records.state import fields_of, joined
 from msr_stream.store import queries
-from msr_stream.store.replay import Snapshot
+from msr_stream.store.snapshot import Snapshot
 
 V = TypeVar("V")
 
 _sql = queries.load("browsing")
-
-
-async def activity(snapshot: Snapshot, start: int, end: int, buckets: int) -> dict[str, Any]:
-    """Changes by table and operation over a window.
-
-    Args:
-        snapshot: in which the end is settled.
-        start: begins the first bucket, at a whole minute.
-        end: the last bucket holds it.
-        buckets: how many at most; a bucket is whole minutes long.
-    """
-    begin = start - start % MINUTE
-    minutes = max(1, -(-(end - begin) // (buckets * MINUTE)))
-    found = await snapshot.rows(_sql["activity"], begin, end, float(minutes * MINUTE / SECOND), snapshot.tenant)
-    return {
-        "bucket_seconds": minutes * 60,
-        "buckets": [
-            {"begin": instants.render(row["begin"]), "table_name": row["table_name"], "op": row["op"],
-             "changes": row["changes"]}
-            for row in found
-        ],
-    }  # fmt: skip
-
-
-async def tables(snapshot: Snapshot, at: int) -> list[dict[str, Any]]:
-    """The tables of which something is seen up to an instant: their columns are those of the newest row."""
-    found = await snapshot.rows(_sql["tables"], at, snapshot.tenant)
-    return [
-        {
-            "table_name": row["table_name"],
-            "source": row["source"],
-            "columns": list(fields_of(row["entity_state"].encode())) if row["entity_state"] else [],
-            "changes": row["changes"],
-            "first_minute": instants.render(row["first_minute"]),
-            "last_row_at": instants.render(row["last_row_at"]) if row["last_row_at"] is not None else None,
-        }
-        for row in found
-    ]
 
 
 async def entity(

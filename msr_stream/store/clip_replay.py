@@ -15,11 +15,12 @@ from msr_stream.replay import EventsQuery, Filter, StateQuery
 from msr_stream.settings import Settings
 from msr_stream.store import filters, queries
 from msr_stream.store.clips import KeptClip
+from msr_stream.store.counting import HISTORY, Counting
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.literals import instant, literal
 from msr_stream.store.reader import read_as
-from msr_stream.store.replay import Snapshot
 from msr_stream.store.sinks import Sink
+from msr_stream.store.snapshot import Snapshot
 
 _sql = queries.load("clips")
 #: How long one answer may be read, seconds.
@@ -30,11 +31,15 @@ NO_EPOCH = 0
 _OF_A_CLIP = {statement: _sql[name] for name, statement in queries.load("browsing").items() if name in _sql}
 
 
+_COUNTING = Counting((), {**HISTORY.statements, "events": _sql["counted_events"], "tables": _sql["counted_tables"]})
+
+
 class ClipSnapshot(Snapshot):
     """One snapshot of a clip; all of it is settled. It reads in its own way, on one connection."""
 
     #: No epoch of the history concerns it.
     epoch = NO_EPOCH
+    counting = _COUNTING
 
     def __init__(self, connection: Connection, clip: KeptClip) -> None:
         self.bounds, self.tenant = clip.bounds, clip.tenant
@@ -64,6 +69,11 @@ class ClipSnapshot(Snapshot):
         if statement not in _OF_A_CLIP:
             raise BadRequest("a clip cannot be asked that: leave out source")
         found: list[Any] = await self._connection.fetch(_OF_A_CLIP[statement], *arguments)
+        return found
+
+    async def counted(self, name: str, **values: int | str) -> list[Any]:
+        """The rows of one of the statements about activity."""
+        found: list[Any] = await self._connection.fetch(self.counting.statements[name].format(**values))
         return found
 
     def _statement(self, name: str, chosen: Filter, **instants: str) -> str:

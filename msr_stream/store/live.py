@@ -12,7 +12,7 @@ from msr_stream.instants import FIRST
 from msr_stream.live import Part, Place, Spot
 from msr_stream.replay import EventsQuery, Filter
 from msr_stream.store import queries
-from msr_stream.store.replay import Snapshot
+from msr_stream.store.snapshot import Snapshot
 
 _sql = queries.load("live")
 

@@ -1,27 +1,24 @@
-"""Answers about the past: one snapshot of the database each, streamed from COPY (design, invariants 10 to 16)."""
+"""Answers about the past: each opens one snapshot, settled and of the current epoch (design, invariants 10 and 14)."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any
 
 import asyncpg
 
-from msr_stream import instants, metrics
+from msr_stream import instants
 from msr_stream.errors import RequestError, Unavailable
 from msr_stream.instants import FIRST, SECOND
-from msr_stream.replay import Bounds, EventsQuery, StateQuery, not_settled
+from msr_stream.replay import Bounds
 from msr_stream.settings import Settings
-from msr_stream.store import planning, queries
-from msr_stream.store.companions import Companions, GoOn, Places, Reading
+from msr_stream.store import queries
+from msr_stream.store.companions import Companions, Places, Reading
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.reader import read_as
-from msr_stream.store.sinks import Counted, InOrder, OnePiece, Sink
-from msr_stream.store.standing import bounds_of, missing
+from msr_stream.store.snapshot import LONGEST, Snapshot
+from msr_stream.store.standing import bounds_of
 
 _sql = queries.load("replay")
 _settling = queries.load("settling")
@@ -31,102 +28,8 @@ _POLL = 0.05
 _SOON = {"Retry-After": "1"}
 #: How often an answer begins anew because the epoch was raised in that moment.
 _EPOCHS = 5
-#: How long one answer may be read, seconds, all its statements together; a single statement's own limit is the same.
-LONGEST = 600.0
-
-#: A state with fewer rows to read is read on one connection: another one costs some milliseconds.
-_WORTH_SHARING = 20_000
-
 #: What ends a snapshot by the database's fault; a broken connection to the client is an `OSError` too, and is not.
 _ENDED = tuple(kind for kind in PASSING if kind is not OSError)
-
-
-class Snapshot:
-    """One snapshot of the history, for one tenant.
-
-    Attributes:
-        bounds: between what it may move.
-        tenant: whose rows are seen, beside shared ones.
-        epoch: of the history that it shows.
-    """
-
-    def __init__(self, connection: Connection, bounds: Bounds, tenant: str, epoch: int, companions: Companions) -> None:
-        self.bounds, self.tenant, self.epoch = bounds, tenant, epoch
-        self._connection, self._companions = connection, companions
-
-    def resolve(self, moment: int | None) -> int:
-        """The instant that will be answered: the moment, or the settled instant.
-
-        Raises:
-            Unavailable: it is not settled.
-        """
-        latest = self.bounds.latest_answer
-        if latest is None or (moment is not None and moment > latest):
-            raise not_settled(self.bounds)
-        return latest if moment is None else moment
-
-    async def incomplete(self, at: int, start: int | None = None, tables: Sequence[str] = ()) -> list[str]:
-        """Tables of which this snapshot may not have all at an instant, or of a window that ends with it; `*`: any.
-
-        Args:
-            at: the instant.
-            start: the window's beginning.
-            tables: of these alone; empty: of all.
-        """
-        if not self.bounds.shards:
-            return ["*"]
-        return (await missing(self._connection, at, at if start is None else start)).among(tables).names
-
-    async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
-        """The state at an instant, shard by shard; large shards on several connections, in no order."""
-        with metrics.QUERY_SECONDS.labels("state").time():
-            found = await planning.parts(self._connection, at, query.filter.only)
-            statements = deque(planning.state_statements(found, at, self.tenant, query.filter))
-            one_piece = OnePiece(sink)
-
-            async def read(connection: Connection, go_on: GoOn) -> None:
-                await connection.execute(_sql["hashes_only"])
-                while statements and go_on():
-                    await self._copy(connection, statements.popleft(), one_piece)
-                await connection.execute(_sql["any_join"])
-
-            if sum(part.rows for part in found) < _WORTH_SHARING or len(statements) < 2:
-                await read(self._connection, lambda: True)
-            else:
-                await self._companions.share(read)
-
-    async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = lambda _: True) -> None:
-        """The events of a window, of these shards, in the served order; of large slices the next is read meanwhile."""
-        with metrics.QUERY_SECONDS.labels("events").time():
-            found = await planning.shards_since(self._connection, query.start, query.filter.only)
-            shards, slices = [shard for shard in found if of(shard)], planning.Slices(query.start, query.end)
-            order = InOrder()
-
-            async def read(connection: Connection, go_on: GoOn) -> None:
-                while go_on() and (piece := slices.take()) is not None:
-                    ticket = order.ticket()
-                    counted = Counted(sink, partial(order.turn, ticket))
-                    statement = planning.events_statement(shards, piece.start, piece.end, self.tenant, query.filter)
-                    await self._copy(connection, statement, counted)
-                    slices.brought(piece, counted.bytes)
-                    await order.end(ticket)
-
-            if shards:
-                await read(self._connection, lambda: not slices.large)
-            if shards and slices.left:
-                await self._companions.share(read)
-
-    async def rows(self, statement: str, *arguments: Any) -> list[Any]:
-        """The few rows of a statement, which sees what this snapshot sees."""
-        found: list[Any] = await self._connection.fetch(statement, *arguments)
-        return found
-
-    @staticmethod
-    async def _copy(connection: Connection, statement: str, sink: Sink) -> None:
-        # JSON text holds no control characters: with these nothing is ever quoted or escaped.
-        await connection.copy_from_query(
-            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=LONGEST
-        )
 
 
 class Replay:

@@ -22,7 +22,6 @@ from msr_stream.retention import KEPT, Cutoffs, Part, Plan, cutoffs
 from msr_stream.settings import Settings
 from msr_stream.store import queries
 from msr_stream.store.database import Connection, Database
-from msr_stream.store.replay import LONGEST
 from msr_stream.store.retention import (
     PARENTS,
     alone,
@@ -34,6 +33,7 @@ from msr_stream.store.retention import (
     unkeyed,
     wait_for_readers,
 )
+from msr_stream.store.snapshot import LONGEST
 
 log = logs.get(__name__)
 _sql = queries.load("retention")

@@ -14,11 +14,13 @@ from msr_stream.instants import DAY, now
 from msr_stream.recording.progress import Shard
 from msr_stream.replay import EventsQuery, StateQuery
 from msr_stream.settings import Settings
-from msr_stream.store import planning, replay
+from msr_stream.store import planning
+from msr_stream.store import snapshot as snapshots
 from msr_stream.store.companions import GoOn
 from msr_stream.store.database import connect_arguments
-from msr_stream.store.replay import Replay, Snapshot
+from msr_stream.store.replay import Replay
 from msr_stream.store.sinks import InOrder, Sink
+from msr_stream.store.snapshot import Snapshot
 from tests.world import EPOCH, TOPIC, World, until, world
 
 PARTITIONS = 4
@@ -27,7 +29,7 @@ END = b"events"
 
 @pytest.fixture(autouse=True)
 def _everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "_WORTH_SHARING", 0)
+    monkeypatch.setattr(snapshots, "_WORTH_SHARING", 0)
     monkeypatch.setattr(planning, "SMALL", 0)
     monkeypatch.setattr(planning, "_LITTLE", 0)
     monkeypatch.setattr(planning, "_MUCH", 20_000)

@@ -27,10 +27,10 @@ from tests.world import World, world
 
 #: What the reading role may read: the views, and what holds no tenant's data.
 READABLE = {
-    "v_cdc_event", "v_keyframe", "v_activity", "shard", "source", "source_table", "keyframe_head", "coverage",
-    "configuration", "history_epoch", "v_clip", "v_clip_event",
+    "v_cdc_event", "v_keyframe", "v_activity", "v_activity_total", "shard", "source", "source_table", "keyframe_head",
+    "coverage", "configuration", "history_epoch", "v_clip", "v_clip_event",
 }  # fmt: skip
-VIEWS = ["v_cdc_event", "v_keyframe", "v_activity"]
+VIEWS = ["v_cdc_event", "v_keyframe", "v_activity", "v_activity_total"]
 REFUSED = asyncpg.InsufficientPrivilegeError
 
 
@@ -121,11 +121,12 @@ async def test_a_view_shows_the_tenants_rows_and_shared_ones(settings: Settings,
     """Never another tenant's, nor those of a null tenant, which lie under the empty name."""
     async with _filled(settings) as w, _reader(settings) as reader:
         table = view.removeprefix("v_")
-        assert await _seen_by_owner(w, table) == {"t1": 4, "t2": 4, "": 4, None: 4}
+        rows = 8 if table == "activity_total" else 4  # the hours and the days
+        assert await _seen_by_owner(w, table) == {"t1": rows, "t2": rows, "": rows, None: rows}
         for tenant in ("t1", "t2"):
             async with reader.transaction():
                 await reader.execute("SELECT set_config('msr.tenant', $1, true)", tenant)
-                assert await _seen(reader, view) == {tenant: 4, None: 4}
+                assert await _seen(reader, view) == {tenant: rows, None: rows}
 
 
 async def _seen_by_owner(w: World, table: str) -> dict[str | None, int]:
@@ -278,7 +279,7 @@ async def _answer(w: World, settings: Settings, error: BadRequest | None) -> int
 
 async def test_an_answer_that_reaches_for_a_table_gets_nothing(settings: Settings) -> None:
     async with _filled(settings) as w:
-        for table in ("cdc_event", "keyframe", "activity", "dead_letter"):
+        for table in ("cdc_event", "keyframe", "activity", "activity_total", "dead_letter"):
             with pytest.raises(REFUSED):
                 async with w.replay.snapshot("t1", None) as snapshot:
                     await snapshot._connection.fetch(f"SELECT FROM {table}")

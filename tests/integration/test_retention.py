@@ -174,6 +174,8 @@ async def test_from_the_cutoff_on_every_answer_is_the_same_before_and_after(sett
         left = await w.fetch("SELECT count(*) FROM history_partition WHERE upper(covers) <= $1", cutoff())
         assert left[0][0] == 0
         assert (await w.fetch("SELECT min(bucket) AS b FROM activity"))[0]["b"] >= cutoff()
+        sums = await w.fetch("SELECT sum(changes)::int FROM activity_total GROUP BY span")
+        assert [row[0] for row in sums] == [(await w.fetch("SELECT sum(changes)::int FROM activity"))[0][0]] * 2
         run = (await Retention(w.database).status())["last_run"]
         assert (run["state"], run["partitions"], run["step"]) == ("done", 5, "tidied")
 

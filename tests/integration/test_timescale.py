@@ -38,7 +38,7 @@ from tests.conftest import history_settings, run
 from tests.unit.building import NOON
 
 REFUSED = asyncpg.InsufficientPrivilegeError
-VIEWS = ("v_cdc_event", "v_keyframe", "v_activity")
+VIEWS = ("v_cdc_event", "v_keyframe", "v_activity", "v_activity_total")
 #: Days ago of which there are events, oldest first.
 DAYS = (5, 4, 3, 2, 0)
 

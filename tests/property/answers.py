@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from msr_stream.replay import EventsQuery, Filter, StateQuery
-from msr_stream.store.replay import Snapshot
+from msr_stream.replay import DiffQuery, EventsQuery, Filter, StateQuery
+from msr_stream.store import diff as diffing
+from msr_stream.store.snapshot import Snapshot
 from tests.property.rendering import Row
 
 _ALL = Filter()
@@ -40,6 +41,18 @@ class Served(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def time(self) -> int:
         """Its instant."""
         return (datetime.fromisoformat(self.event_timestamp) - _EPOCH) // timedelta(microseconds=1)
+
+
+class Difference(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What has become of an entity, as it is served."""
+
+    table_name: str
+    entity_id: str
+    event_timestamp: str
+    change: str
+    entity_state: dict[str, msgspec.Raw] | None = None
+    changed: dict[str, dict[str, msgspec.Raw]] = msgspec.field(default_factory=dict)
+    unavailable_fields: list[str] = msgspec.field(default_factory=list)
 
 
 #: Entity to the last event's operation, time and row.
@@ -89,6 +102,43 @@ def part_of(state: State, chosen: Filter) -> State:
         for entity, (op, time, row) in state.items()
         if entity[0] in chosen.only
     }
+
+
+async def diff(snapshot: Snapshot, start: int, end: int) -> dict[tuple[str, str], Difference]:
+    """What differs between two instants, by entity."""
+    text = bytearray()
+    await diffing.diff(snapshot, DiffQuery(start, end), lambda piece: _add(text, piece))
+    read = msgspec.json.decode(b"[" + text[1:] + b"]", type=list[Difference])
+    found = {(one.table_name, one.entity_id): one for one in read}
+    assert len(found) == len(read), "one entity twice in a diff"
+    return found
+
+
+def check_diff(found: dict[tuple[str, str], Difference], before: State, after: State) -> None:
+    """It is what comparing the two states finds; fields that are not available are only named."""
+    assert {key for key, one in found.items() if one.change == "created"} == set(after) - set(before)
+    assert {key for key, one in found.items() if one.change == "deleted"} == set(before) - set(after)
+    for key, one in found.items():
+        if one.change != "changed":
+            assert one.entity_state is not None
+            row = (after if one.change == "created" else before)[key][2]
+            assert {name: bytes(raw).decode() for name, raw in one.entity_state.items()} == row
+    for key in set(before) & set(after):
+        was, became = before[key][2], after[key][2]
+        if key not in found:
+            assert was == became, key
+            continue
+        wanted = {
+            name: {when: row[name] for when, row in (("before", was), ("after", became)) if name in row}
+            for name in {**was, **became}
+            if was.get(name) != became.get(name) and name not in found[key].unavailable_fields
+        }
+        changed = {
+            name: {when: bytes(raw).decode() for when, raw in sides.items()}
+            for name, sides in found[key].changed.items()
+        }
+        assert changed == wanted
+        assert wanted or found[key].unavailable_fields
 
 
 def folded(state: State, events: Iterable[Served]) -> State:

@@ -14,8 +14,8 @@ import msgspec
 from msr_stream.instants import MINUTE
 from msr_stream.recording.progress import Shard
 from msr_stream.replay import Filter
-from msr_stream.store.replay import Snapshot
-from tests.property.answers import State, events, folded, part_of, state
+from msr_stream.store.snapshot import Snapshot
+from tests.property.answers import State, check_diff, diff, events, folded, part_of, state
 from tests.property.naive import Expected, first_seen, fold, state_at
 from tests.property.rendering import Row
 from tests.property.world import TENANTS, World
@@ -93,6 +93,7 @@ async def check_answers(world: World, timed: Sequence[Timed]) -> None:
                 window = await events(snapshot, start, end)
                 assert window == sorted(window, key=lambda event: event.time)
                 assert folded(before, window) == states[end], f"{tenant}: state({start}) + events up to {end}"
+                check_diff(await diff(snapshot, start, end), before, states[end])
                 await _check_part(snapshot, random, (start, before), (end, states[end]))
 
 

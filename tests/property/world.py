@@ -14,7 +14,8 @@ from msr_stream.replay import not_settled
 from msr_stream.store import planning
 from msr_stream.store.history import History
 from msr_stream.store.keyframes import Keyframes
-from msr_stream.store.replay import Replay, Snapshot
+from msr_stream.store.replay import Replay
+from msr_stream.store.snapshot import Snapshot
 from msr_stream.testing import MemoryBroker
 from tests.property import histories as h
 from tests.property.answers import Kept, events, folded, state

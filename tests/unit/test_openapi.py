@@ -57,5 +57,6 @@ def test_what_a_route_takes_is_a_parameter_or_a_body(routes: tuple[Route, ...], 
     for route in routes:
         operation = document["paths"][route.path][route.method.lower()]
         named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
-        assert named == (set(route.query.model_fields) if route.query is not None else set())
+        asked = route.query.model_fields if route.query is not None else {}
+        assert named == {field.alias or name for name, field in asked.items()}
         assert ("requestBody" in operation) is (route.body is not None)

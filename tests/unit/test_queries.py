@@ -62,13 +62,14 @@ def _source_queries() -> set[str]:
 def test_every_query_that_reads_events_for_an_answer_filters_by_tenant() -> None:
     reading = {
         name: sql
-        for name, sql in queries.load("replay").items()
-        if re.search("v_(cdc_event|keyframe)|FROM (cdc_event|keyframe)\\b", sql)
+        for file in ("replay", "activity", "diff")
+        for name, sql in queries.load(file).items()
+        if re.search("v_(cdc_event|keyframe|activity)|FROM (cdc_event|keyframe|activity)\\b", sql)
     }
     assert {"state", "events"} <= set(reading)
     assert all("tenant_id IS NULL OR tenant_id = {tenant})" in sql for sql in reading.values())
     assert all(
-        re.findall(r"\b(?:FROM|JOIN) (?!v_)(?:cdc_event|keyframe|activity)\b", sql) == [] for sql in reading.values()
+        re.findall(r"\b(?:FROM|JOIN) (?!v_)(?:cdc_event|keyframe|activity\w*)\b", sql) == [] for sql in reading.values()
     )
 
 

@@ -1,26 +1,4 @@
--- What there is to see: how much happened when, which tables, one entity's history. Tenants as everywhere.
-
--- name: activity
--- Changes by table and operation in buckets of so many seconds, from the minutes that the recorder has counted.
-SELECT date_bin(make_interval(secs => $3), bucket, $1::timestamptz) AS begin, table_name, op, sum(changes)::bigint AS changes
-FROM v_activity
-WHERE bucket >= $1 AND bucket <= $2 AND (tenant_id IS NULL OR tenant_id = $4)
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-
--- name: tables
--- The tables of which the tenant may see something up to an instant, each with its newest row that was no delete.
-SELECT t.table_name, t.source, a.changes, a.first_minute, n.event_timestamp AS last_row_at, n.entity_state, n.entity_id
-FROM source_table t
-JOIN (SELECT table_name, sum(changes)::bigint AS changes, min(bucket) AS first_minute FROM v_activity
-      WHERE bucket <= $1 AND (tenant_id IS NULL OR tenant_id = $2) GROUP BY table_name) a USING (table_name)
-LEFT JOIN LATERAL (
-    SELECT e.* FROM shard s CROSS JOIN LATERAL (
-        SELECT event_timestamp, entity_state, entity_id FROM v_cdc_event
-        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp <= $1 AND op <> 'd'
-            AND (tenant_id IS NULL OR tenant_id = $2)
-        ORDER BY event_timestamp DESC, position DESC LIMIT 1) e
-    WHERE s.topic = t.topic ORDER BY e.event_timestamp DESC LIMIT 1) n ON true
-ORDER BY t.table_name
+-- One entity's history. Tenants as everywhere.
 
 -- name: entity
 -- One page of an entity's events after one instant and up to another, in the served order.

@@ -58,25 +58,22 @@ SELECT {row} FROM v_clip_event
 WHERE clip_id = {clip} AND event_timestamp > {start} AND event_timestamp <= {end} AND tenant_id = {tenant} AND {where}
 ORDER BY event_timestamp, position
 
--- name: activity
--- As of the history: changes by table and operation in buckets of so many seconds; of whole minutes at both ends.
-SELECT date_bin(make_interval(secs => $3), event_timestamp, $1::timestamptz) AS begin, table_name, op, count(*) AS changes
-FROM v_clip_event
-WHERE clip_id = current_setting('msr.clip')::uuid AND tenant_id = $4
-    AND event_timestamp > (SELECT start_timestamp FROM v_clip WHERE clip_id = current_setting('msr.clip')::uuid)
-    AND event_timestamp >= $1 AND event_timestamp < date_trunc('minute', $2::timestamptz) + interval '1 minute'
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+-- name: counted_events
+-- Part of the counts, as of the history: a clip has nothing but its events.
+SELECT event_timestamp AS bucket, table_name, op, 1 AS changes FROM v_clip_event
+WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp >= {begin} AND event_timestamp < {end}
+    AND tenant_id = {tenant}
 
--- name: tables
+-- name: counted_tables
 -- As of the history: the tables of which there is something up to an instant, each with its newest row that was no delete.
 SELECT t.table_name, 'clip' AS source, t.changes, t.first_minute, n.event_timestamp AS last_row_at, n.entity_state
 FROM (SELECT table_name, count(*) AS changes, date_trunc('minute', min(event_timestamp)) AS first_minute
-      FROM v_clip_event WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp <= $1 AND tenant_id = $2
+      FROM v_clip_event WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp <= {at} AND tenant_id = {tenant}
       GROUP BY table_name) t
 LEFT JOIN LATERAL (
     SELECT event_timestamp, entity_state FROM v_clip_event
-    WHERE clip_id = current_setting('msr.clip')::uuid AND table_name = t.table_name AND event_timestamp <= $1
-        AND op <> 'd' AND tenant_id = $2
+    WHERE clip_id = current_setting('msr.clip')::uuid AND table_name = t.table_name AND event_timestamp <= {at}
+        AND op <> 'd' AND tenant_id = {tenant}
     ORDER BY event_timestamp DESC, position DESC LIMIT 1) n ON true
 ORDER BY t.table_name
 

@@ -1,0 +1,56 @@
+-- How much happened when, and what there is to see: counted from days, hours, minutes and, at the edges, events.
+
+-- name: by_bucket
+-- Changes by table and operation in buckets of so many seconds.
+SELECT date_bin(make_interval(secs => {seconds}), bucket, {begin}) AS begin, table_name, op, sum(changes)::bigint AS changes
+FROM ({counts}) c GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+
+-- name: totals
+-- Part of the counts: whole hours or days.
+SELECT bucket, table_name, op, changes FROM v_activity_total
+WHERE span = {span} AND bucket >= {begin} AND bucket < {end} AND (tenant_id IS NULL OR tenant_id = {tenant})
+
+-- name: minutes
+-- Part of the counts: whole minutes.
+SELECT bucket, table_name, op, changes FROM v_activity
+WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard)) AND bucket >= {begin} AND bucket < {end}
+    AND (tenant_id IS NULL OR tenant_id = {tenant})
+
+-- name: events
+-- Part of the counts: of a minute that is not whole, the events themselves.
+SELECT event_timestamp AS bucket, table_name, op, 1 AS changes FROM v_cdc_event
+WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard)) AND event_timestamp >= {begin} AND event_timestamp < {end}
+    AND (tenant_id IS NULL OR tenant_id = {tenant})
+
+-- name: tables
+-- The tables of which the tenant may see something up to an instant: what is counted of each, and its newest row that was
+-- no delete. Where retention has left no such event, the row stands in a keyframe alone, and may be all that is left.
+WITH counted AS (
+    SELECT table_name, sum(changes)::bigint AS changes, min(bucket) AS first FROM ({counts}) c GROUP BY table_name)
+SELECT t.table_name, t.source, coalesce(c.changes, 0) AS changes, f.first_minute,
+       coalesce(n.event_timestamp, k.event_timestamp) AS last_row_at, coalesce(n.entity_state, k.entity_state) AS entity_state
+FROM source_table t
+LEFT JOIN counted c USING (table_name)
+LEFT JOIN LATERAL (
+    SELECT min(bucket) AS first_minute FROM v_activity
+    WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard s WHERE s.topic = t.topic)) AND table_name = t.table_name
+        AND bucket >= date_bin('1 day', c.first, 'epoch') AND bucket < date_bin('1 day', c.first, 'epoch') + interval '24 hours'
+        AND (tenant_id IS NULL OR tenant_id = {tenant})) f ON true
+LEFT JOIN LATERAL (
+    SELECT e.* FROM shard s CROSS JOIN LATERAL (
+        SELECT event_timestamp, entity_state FROM v_cdc_event
+        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp <= {at} AND op <> 'd'
+            AND (tenant_id IS NULL OR tenant_id = {tenant})
+        ORDER BY event_timestamp DESC, position DESC LIMIT 1) e
+    WHERE s.topic = t.topic ORDER BY e.event_timestamp DESC LIMIT 1) n ON true
+LEFT JOIN LATERAL (
+    SELECT e.event_timestamp, e.entity_state FROM shard s
+    CROSS JOIN LATERAL (
+        SELECT keyframe_id, keyframe_timestamp FROM keyframe_head
+        WHERE shard_id = s.shard_id AND keyframe_timestamp <= {at} ORDER BY keyframe_timestamp DESC LIMIT 1) h
+    JOIN v_keyframe e ON e.keyframe_id = h.keyframe_id AND e.keyframe_timestamp = h.keyframe_timestamp
+        AND e.table_name = t.table_name AND (e.tenant_id IS NULL OR e.tenant_id = {tenant})
+    WHERE s.topic = t.topic AND n.event_timestamp IS NULL
+    ORDER BY e.event_timestamp DESC LIMIT 1) k ON true
+WHERE c.changes IS NOT NULL OR k.event_timestamp IS NOT NULL
+ORDER BY t.table_name
