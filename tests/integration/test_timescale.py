@@ -26,12 +26,13 @@ from msr_local.timescale import DATABASE, Distribution, Timescale, find_program
 from msr_stream import instants
 from msr_stream.errors import MigrationError, Unavailable
 from msr_stream.instants import DAY, now
-from msr_stream.replay import EventsQuery, StateQuery
+from msr_stream.replay import DiffQuery, EventsQuery, StateQuery
 from msr_stream.settings import Settings
-from msr_stream.store import dialect
+from msr_stream.store import activity, dialect
 from msr_stream.store.clip_replay import ClipReplay
 from msr_stream.store.clips import KeptClip
 from msr_stream.store.database import Database, connect_arguments
+from msr_stream.store.diff import diff
 from msr_stream.store.migrations import migrate, migrations
 from msr_stream.store.replay import Replay
 from tests.conftest import history_settings, run
@@ -218,6 +219,50 @@ async def test_compressed_history_gives_the_same_answers(place: Place) -> None:
     assert await made.compress(place.settings) == []
     for tenant in ("t1", "t2"):
         assert await _answers(place.settings, tenant) == _expected(tenant)
+
+
+async def test_activity_tables_and_differences_are_the_same_before_and_after_compression(place: Place) -> None:
+    """Counted from days to single events, and read of the entities that changed, in either dialect."""
+    made = await migrate(place.settings)
+    await _fill(place.settings)
+    async with _connected(place.settings) as c:
+        await c.execute(
+            """INSERT INTO source_table (table_name, source, topic, first_recorded_at)
+            VALUES ('s.t', 'd', 'd.s.t', now())"""
+        )
+    found = await _browsed(place.settings, "t1")
+    assert found["counted"] == {
+        1: 9,
+        400: 9,
+    }  # three entities on three days: what happened at the start is not after it
+    assert found["tables"] == [("s.t", 15)]
+    assert found["diff"] == [("a", "changed"), ("gone", "deleted"), ("s", "changed")]
+    await made.compress(place.settings)
+    assert await _browsed(place.settings, "t1") == found
+
+
+async def _browsed(settings: Settings, tenant: str) -> dict[str, Any]:
+    """Changes in a window of four days, the tables, and what differs between its start and its end."""
+    noon = now() // DAY * DAY - DAY // 2
+    start, pieces = noon - 4 * DAY, list[bytes]()
+    database = Database(settings)
+    await database.open()
+    try:
+        async with Replay(settings, database).snapshot(tenant, noon) as snapshot:
+            counted = {}
+            for buckets in (1, 400):
+                answer = await activity.activity(snapshot, start, noon, buckets)
+                counted[buckets] = sum(bucket["changes"] for bucket in answer["buckets"])
+            tables = await activity.tables(snapshot, noon)
+            await diff(snapshot, DiffQuery(start, noon), _into(pieces))
+    finally:
+        await database.close()
+    differing = json.loads(b"[" + b"".join(pieces)[1:] + b"]")
+    return {
+        "counted": counted,
+        "tables": [(table["table_name"], table["changes"]) for table in tables],
+        "diff": [(one["entity_id"], one["change"]) for one in differing],
+    }
 
 
 @only_timescale
