@@ -34,6 +34,11 @@ class Delivery:
         self._spool = Spool(parts.spools, lambda: parts.replay.waiting > 0)
         self._stopping = parts.stopping
         self._task: asyncio.Task[None] | None = None
+        self._cutting: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """From now on the connection is reset if the worker stops and the answer does not end soon."""
+        self._cutting = asyncio.create_task(self._cut_when_stopping())
 
     async def put(self, piece: bytes) -> None:
         """One more piece.
@@ -58,6 +63,7 @@ class Delivery:
 
     def give_up(self) -> None:
         """It will not become whole."""
+        self._end_cutting()
         if self._task is not None:
             self._task.cancel()
 
@@ -71,7 +77,6 @@ class Delivery:
             await self._task
 
     async def _deliver(self) -> None:
-        cutting = asyncio.create_task(self._cut_when_stopping())
         try:
             while (piece := await self._spool.get()) is not None:
                 for start in range(0, len(piece), _PIECE):
@@ -86,19 +91,24 @@ class Delivery:
             self._spool.fail(error)
             raise
         finally:
-            cutting.cancel()
+            self._end_cutting()
             await self._spool.close()
 
+    def _end_cutting(self) -> None:
+        if self._cutting is not None:
+            self._cutting.cancel()
+
     async def _cut_when_stopping(self) -> None:
-        """Reset the connection if the worker stops and the answer does not end soon: a write that waits fails."""
+        """A write that waits fails when the connection is reset."""
         await self._stopping.wait()
         await asyncio.sleep(_FAREWELL)
         self._cut("the worker stops")
 
     def _cut(self, reason: str) -> None:
-        log.warning("an answer was cut", path=self._request.rel_url.raw_path, reason=reason)
-        if self._request.transport is not None:
-            self._request.transport.abort()
+        transport = self._request.transport
+        if transport is not None and not transport.is_closing():
+            log.warning("an answer was cut", path=self._request.rel_url.raw_path, reason=reason)
+            transport.abort()
 
 
 async def deliver(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
@@ -108,7 +118,12 @@ async def deliver(request: web.Request, response: web.StreamResponse, body: byte
         ConnectionError: the reader has gone, or was cut.
     """
     delivery = Delivery(request, response)
-    await delivery.put(body)
+    delivery.begin()
+    try:
+        await delivery.put(body)
+    except BaseException:
+        delivery.give_up()
+        raise
     delivery.finish()
     await delivery.ended()
 

@@ -71,6 +71,7 @@ class Answer:
 
     async def __aenter__(self) -> Answer:
         """Nothing is sent yet: an error until the first piece is still an error answer."""
+        self._delivery.begin()
         return self
 
     async def __aexit__(
@@ -80,8 +81,12 @@ class Answer:
         if error is not None:
             self._delivery.give_up()
             return
-        self._gathered.append(self._form.end(self._incomplete))
-        await self._send(last=True)
+        try:
+            self._gathered.append(self._form.end(self._incomplete))
+            await self._send(last=True)
+        except BaseException:
+            self._delivery.give_up()
+            raise
         self._delivery.finish()
 
     async def sent(self) -> web.StreamResponse:

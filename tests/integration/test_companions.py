@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
 
+from msr_stream.errors import Unavailable
 from msr_stream.instants import DAY, now
 from msr_stream.recording.progress import Shard
 from msr_stream.replay import EventsQuery, StateQuery
@@ -146,6 +147,18 @@ async def test_answers_never_wait_for_a_companion(settings: Settings) -> None:
         assert all(sorted(lines[:40]) == sorted(found[0][:40]) for lines in found)
         assert all(lines[40:] == found[0][40:] for lines in found)
         assert replay.places.free == replay.places.all
+
+
+async def test_there_are_no_more_turns_than_connections(settings: Settings) -> None:
+    """Who has to wait is told so, and not after a while that the database is away."""
+    async with _recorded(settings) as w:
+        more = {"replay_concurrency": 100, "replay_patience": 0.2}
+        replay = Replay(settings.model_copy(update=more), w.database)
+        async with AsyncExitStack() as stack:
+            for _ in range(replay.places.all):
+                await stack.enter_async_context(replay.snapshot("t1", None))
+            with pytest.raises(Unavailable, match="too many replays"):
+                await stack.enter_async_context(replay.snapshot("t1", None))
 
 
 async def test_a_companion_steps_back_when_somebody_waits_for_its_connection(settings: Settings) -> None:
