@@ -1,12 +1,26 @@
 """Everything over HTTP, one module per group of routes; importing this package registers them."""
 
 from msr_stream.app import app
-from web import admin, browsing, coverage, dead_letters, docs, live, probes, replay, retention, sessions, sources
+from web import (
+    admin,
+    browsing,
+    console,
+    coverage,
+    dead_letters,
+    docs,
+    live,
+    probes,
+    replay,
+    retention,
+    sessions,
+    sources,
+)
 from web.server import install
 
 __all__ = [
     "admin",
     "browsing",
+    "console",
     "coverage",
     "dead_letters",
     "docs",
@@ -32,5 +46,6 @@ install(
         *retention.ROUTES,
         *probes.ROUTES,
         *docs.ROUTES,
+        *console.ROUTES,
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,3 +61,10 @@ def test_what_a_route_takes_is_a_parameter_or_a_body(routes: tuple[Route, ...], 
         named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
         assert named == (set(route.query.model_fields) if route.query is not None else set())
         assert ("requestBody" in operation) is (route.body is not None)
+
+
+def test_the_console_is_built_for_this_api(routes: tuple[Route, ...]) -> None:
+    """`make openapi` was run after the last change of a route."""
+    kept = json.loads((Path(web.__file__).parent / "ui" / "openapi.json").read_text())
+    made = json.loads(json.dumps(Description(routes, version("msr-stream")).document))
+    assert kept == made, "run `make openapi`"
