@@ -64,7 +64,7 @@ export interface RowsQuery {
   readonly search?: string;
   /** By column; the text is what the cell holds, in any case. */
   readonly filters?: readonly { readonly column: string; readonly text: string }[];
-  /** `id`, `since`, `table` or a column of the state; none: by table and id. */
+  /** `id`, `since`, `table` or a column of the state; none: in an order of its own, which does not change. */
   readonly sort?: { readonly column: string; readonly descending: boolean };
   readonly offset: number;
   readonly limit: number;
