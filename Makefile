@@ -2,17 +2,19 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status clean check test bench
+UI := web/ui
+UI_SOURCES := $(shell find $(UI) -name node_modules -prune -o -name dist -prune -o -type f -not -name schema.d.ts -print)
+.PHONY: help demo up down status clean ui openapi check test bench bench-ui
 
 help:  ## these lines
-	@sed -n 's/^\([a-z]*\):.*##\(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  make \1 \t\2/p' $(MAKEFILE_LIST) | expand -t 17
 	@echo "  Variables: WORKERS=2 SIMULATOR=0 RATE=200 LOCAL_DIR=.local APP_PORT POSTGRES_PORT KAFKA_PORT"
 	@echo "             KAFKA_CONTROLLER_PORT CONNECT_PORT METRICS_PORT PYTHON JAVA_HOME MVN"
 
-demo: .venv/stamp  ## record a living PostgreSQL and answer for every moment of it, until Ctrl-C
+demo: .venv/stamp web/console/stamp  ## record a living PostgreSQL and answer for every moment of it, until Ctrl-C
 	@$(BIN)/python -m msr_local demo
 
-up: .venv/stamp  ## the same in the background; where everything is: .local/endpoints.json
+up: .venv/stamp web/console/stamp  ## the same in the background; where everything is: .local/endpoints.json
 	@$(BIN)/python -m msr_local up
 
 down: .venv/stamp  ## stop what `make up` started; the data stay
@@ -24,18 +26,39 @@ status: .venv/stamp  ## what is running, and where
 clean:  ## stop it and remove its data
 	@if [ -e .venv/stamp ]; then $(BIN)/python -m msr_local clean; else rm -rf .local; fi
 
-check: .venv/stamp  ## format, lint, types and unit tests
+ui: web/console/stamp  ## the console, built once; the worker serves it at /
+
+openapi: .venv/stamp  ## write down the API's description, from which the console's types are made
+	@$(BIN)/python $(UI)/openapi.py > $(UI)/openapi.json
+
+check: .venv/stamp $(UI)/node_modules/stamp  ## format, lint, types and unit tests, in both languages
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit
+	@npm --prefix $(UI) run --silent check
 
-test: .venv/stamp  ## every test, on real services; no benchmarks
+test: .venv/stamp web/console/stamp  ## every test, on real services; no benchmarks
+	@npm --prefix $(UI) run --silent check
 	@$(BIN)/python -m pytest tests --ignore=tests/benchmarks
 
 bench: .venv/stamp  ## how fast a worker records and answers, beside others in the same run (BENCH="--full --write")
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 	@$(BIN)/python tests/benchmarks/bench_activity.py
+
+bench-ui: $(UI)/node_modules/stamp  ## how fast the console folds and seeks
+	@npm --prefix $(UI) run --silent bench
+
+web/console/stamp: $(UI)/node_modules/stamp $(UI_SOURCES)
+	@echo "building the console"
+	@npm --prefix $(UI) run --silent build -- --logLevel warn
+	@touch $@
+
+$(UI)/node_modules/stamp: $(UI)/package-lock.json
+	@command -v npm >/dev/null || { echo "error: npm is missing: install Node 20 or newer with it" >&2; exit 1; }
+	@echo "installing into $(UI)/node_modules"
+	@npm --prefix $(UI) ci --silent
+	@touch $@
 
 .venv/stamp: pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     system_admin_roles: Texts = Field(["system-admin"], description="those of them that administer all tenants")
     iams_tenant_claim: str = Field("active_tenant", description="claim that holds the active tenant")
 
+    console_client_id: str = Field("msr-console", min_length=1, description="the console's public client in the realm")
+
     @property
     def worker(self) -> str:
         """The name of this worker: in the log, and of the topic with the answers it gets."""

@@ -5,6 +5,7 @@ from web import (
     admin,
     browsing,
     clips,
+    console,
     coverage,
     dead_letters,
     docs,
@@ -22,6 +23,7 @@ __all__ = [
     "admin",
     "browsing",
     "clips",
+    "console",
     "coverage",
     "dead_letters",
     "docs",
@@ -50,5 +52,6 @@ install(
         *retention.ROUTES,
         *probes.ROUTES,
         *docs.ROUTES,
+        *console.ROUTES,
     ],
 )

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BaseModel, Field
 
-from msr_stream.replay import field_names
+from msr_stream import instants
+from msr_stream.instants import SECOND
+from msr_stream.replay import Bounds, field_names
 from msr_stream.store import activity as counting
 from msr_stream.store import browsing
 from web import answers, reading
@@ -46,6 +48,15 @@ class TablesParams(SourceParams):
     timestamp: Moment | None = Field(None, description="RFC 3339 with offset; none: the latest settled moment")
 
 
+class RangeView(BaseModel):
+    """Between what a replay may move: `settled_until` is null as long as nothing is settled."""
+
+    earliest: Time
+    settled_until: Time | None
+    now: Time
+    longest_window_seconds: int
+
+
 class BucketView(BaseModel):
     """Changes of one kind in one bucket."""
 
@@ -80,6 +91,26 @@ class EntityEventView(BaseModel):
     event_timestamp: Time
     entity_state: Json | None
     changed: dict[str, dict[str, Any]]
+
+
+async def bounds(request: web.Request) -> web.Response:
+    """Between what a replay may move, and how far the past is settled."""
+    world = await world_of(request)
+    standing = await world.standing(None)
+    if standing is not None:
+        return answers.data(_range(standing.bounds))
+    async with world.snapshot(None) as snapshot:
+        return answers.data(_range(snapshot.bounds))
+
+
+def _range(bounds: Bounds) -> dict[str, Any]:
+    settled = bounds.latest_answer
+    return {
+        "earliest": instants.render(bounds.earliest),
+        "settled_until": instants.render(settled) if settled is not None else None,
+        "now": instants.render(bounds.now),
+        "longest_window_seconds": bounds.longest // SECOND,
+    }
 
 
 @limited
@@ -126,6 +157,7 @@ async def entity(request: web.Request) -> web.Response:
 
 
 ROUTES = [
+    Route("GET", "/replay/range", bounds, Requires.TENANT, "replay", query=SourceParams, data=RangeView),
     Route("GET", "/replay/activity", activity, Requires.TENANT, "replay", query=ActivityParams, data=ActivityView,
           errors=(429,)),
     Route("GET", "/replay/tables", tables, Requires.TENANT, "replay", query=TablesParams, data=list[SeenTableView],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,3 +62,10 @@ def test_what_a_route_takes_is_a_parameter_or_a_body(routes: tuple[Route, ...], 
         asked = route.query.model_fields if route.query is not None else {}
         assert named == {field.alias or name for name, field in asked.items()}
         assert ("requestBody" in operation) is (route.body is not None)
+
+
+def test_the_console_is_built_for_this_api(routes: tuple[Route, ...]) -> None:
+    """`make openapi` was run after the last change of a route."""
+    kept = json.loads((Path(web.__file__).parent / "ui" / "openapi.json").read_text())
+    made = json.loads(json.dumps(Description(routes, version("msr-stream")).document))
+    assert kept == made, "run `make openapi`"

@@ -1,0 +1,52 @@
+import { MsrError } from './errors';
+import type { Ending, Progress, Row } from './rows';
+
+/** The lines of a text that comes in pieces; each piece gives the lines that it ends. */
+export async function* lines(
+  body: ReadableStream<Uint8Array>,
+  onBytes: (bytes: number) => void = () => undefined,
+): AsyncGenerator<string[]> {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let rest = '';
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      onBytes(value.byteLength);
+      const found = (rest + decoder.decode(value, { stream: true })).split('\n');
+      rest = found.pop() ?? '';
+      if (found.length) yield found;
+    }
+    rest += decoder.decode();
+    if (rest) yield [rest];
+  } finally {
+    await reader.cancel().catch(() => undefined); // left early: the rest is not wanted
+  }
+}
+
+/**
+ * The rows of an answer, some at a time as they arrive, and its last line in the end.
+ *
+ * @throws MsrError: `CUT` if the answer ended before its last line.
+ */
+export async function* rows(
+  body: ReadableStream<Uint8Array>,
+  onProgress: (progress: Progress) => void = () => undefined,
+): AsyncGenerator<Row[], Ending> {
+  const progress = { rows: 0, bytes: 0 };
+  let ending: Ending | undefined;
+  for await (const some of lines(body, (bytes) => (progress.bytes += bytes))) {
+    const found: Row[] = [];
+    for (const line of some) {
+      const value = JSON.parse(line) as Row | Ending;
+      if ('entity_id' in value) found.push(value);
+      else ending = value;
+    }
+    progress.rows += found.length;
+    onProgress({ ...progress });
+    if (found.length) yield found;
+  }
+  if (ending?.count !== progress.rows) throw new MsrError('CUT', 'the answer was cut on its way');
+  return ending;
+}
