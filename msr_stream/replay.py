@@ -9,6 +9,7 @@ from typing import Any
 from msr_stream import instants
 from msr_stream.errors import BadRequest, Unavailable
 from msr_stream.instants import DAY
+from msr_stream.regions import Region, region_of
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class Filter:
         since: that instant.
         only: nothing but these tables; empty: all.
         fields: nothing but these columns of each row; empty: all.
+        region: nothing but what its own row places there; `None`: the whole Earth, and what is nowhere.
     """
 
     tables: Sequence[str] = ()
     since: int | None = None
     only: Sequence[str] = ()
     fields: Sequence[str] = ()
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ def live_filter(multi: Mapping[str, Sequence[str]]) -> Filter:
         BadRequest: one of them is not valid; each is named.
     """
     problems: list[dict[str, Any]] = []
-    chosen = _filter({}, multi, problems)
+    where = {name: multi[name][0] for name in ("bbox", "near") if name in multi}
+    chosen = _filter(where, multi, problems)
     _refuse(problems)
     return chosen
 
@@ -205,7 +209,8 @@ def _filter(params: Mapping[str, str], multi: Mapping[str, Sequence[str]], probl
     since = _moment(params, "filter_min_timestamp", problems)
     if bool(tables) != bool(params.get("filter_min_timestamp")):
         problems.append({"field": "filter_tables", "message": "filter_tables and filter_min_timestamp go together"})
-    return Filter(tables, since, _names(multi, "tables", problems), _names(multi, "fields", problems))
+    only, fields = _names(multi, "tables", problems), _names(multi, "fields", problems)
+    return Filter(tables, since, only, fields, region_of(params, problems))
 
 
 def _names(multi: Mapping[str, Sequence[str]], name: str, problems: list[dict[str, Any]]) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -73,12 +73,24 @@ class ActivityView(BaseModel):
     buckets: list[BucketView]
 
 
+class LocationView(BaseModel):
+    """In which columns, and how, the newest row says where its entity is."""
+
+    kind: Literal["lonlat", "geojson", "wkt", "wkb"]
+    columns: list[str]
+
+
 class SeenTableView(BaseModel):
-    """A table. Retention may have left none of its changes, and its rows: then it has no `first_minute`."""
+    """A table, its columns, key and location as its newest row shows them.
+
+    Retention may have left none of its changes, and its rows: then it has no `first_minute`.
+    """
 
     table_name: str
     source: str
     columns: list[str]
+    key: list[str]
+    location: LocationView | None
     changes: int
     first_minute: Time | None
     last_row_at: Time | None

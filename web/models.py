@@ -36,6 +36,12 @@ class Chosen(BaseModel):
     fields: list[str] | str | None = Field(
         None, description="nothing but these columns of each entity_state, likewise; one unknown is not there"
     )
+    bbox: str | None = Field(
+        None,
+        description="west,south,east,north in degrees: nothing but rows that say they are there, each event by its own "
+        "row (what leaves is not told); west greater than east: across 180 degrees",
+    )
+    near: str | None = Field(None, description="lon,lat,metres: likewise, no farther from a point than that")
 
 
 class Paging(BaseModel):

@@ -98,7 +98,9 @@ def _of_text(text: str) -> Position | None:
 
 
 def _of_object(value: Any) -> Position | None:
-    """A GeoJSON point, or Debezium's struct."""
+    """A GeoJSON point, also as a feature's, or Debezium's struct."""
+    if isinstance(value, dict) and value.get("type") == "Feature":
+        value = value.get("geometry")
     if not isinstance(value, dict):
         return None
     if isinstance(value.get("wkb"), str) and value.get("srid") in _SYSTEMS:

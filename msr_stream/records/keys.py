@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import msgspec
 
 from msr_stream.errors import RecordError
@@ -9,6 +12,8 @@ from msr_stream.errors import RecordError
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 _any = msgspec.json.Decoder(msgspec.Raw)
+#: The values of a composite id; after the last one another, which is empty.
+_PART = re.compile(r"((?:[^:\\]|\\.)*)(?::|$)", re.DOTALL)
 
 
 def entity_id(key: bytes) -> str:
@@ -52,6 +57,24 @@ def value_text(value: msgspec.Raw) -> str:
     """A JSON value as text: strings without quotes, everything else as it was written."""
     raw = bytes(value)
     return _text.decode(raw) if raw.startswith(b'"') else raw.decode()
+
+
+def key_columns(entity: str, fields: Mapping[str, msgspec.Raw]) -> list[str]:
+    """The columns of a row whose values are its entity's id, in the id's order; empty: the row does not tell.
+
+    Of several columns with the same value the first counts: a key comes first.
+    """
+    texts = {name: value_text(value) for name, value in fields.items()}
+    alone = next((name for name, text in texts.items() if text == entity), None)
+    if alone is not None:
+        return [alone]
+    found: list[str] = []
+    for part in _PART.findall(entity)[:-1]:
+        name = next((name for name, text in texts.items() if _escape(text) == part and name not in found), None)
+        if name is None:
+            return []
+        found.append(name)
+    return found
 
 
 def _escape(text: str) -> str:

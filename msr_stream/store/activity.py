@@ -6,11 +6,12 @@ of these that lie wholly in it, and from the events themselves where it begins o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msr_stream import instants
 from msr_stream.instants import DAY, FIRST, HOUR, MINUTE, SECOND
+from msr_stream.records.keys import key_columns
 from msr_stream.records.state import fields_of
 from msr_stream.store.counting import SPANS
 from msr_stream.store.literals import instant, literal
@@ -103,17 +104,22 @@ async def tables(snapshot: Snapshot, at: int) -> list[dict[str, Any]]:
     """The tables of which something is seen up to an instant: their columns are those of the newest row."""
     counts = _counts(pieces(FIRST // DAY * DAY, at + 1, snapshot.counting.spans), snapshot)
     found = await snapshot.counted("tables", counts=counts, at=instant(at), tenant=literal(snapshot.tenant))
-    return [
-        {
-            "table_name": row["table_name"],
-            "source": row["source"],
-            "columns": list(fields_of(row["entity_state"].encode())) if row["entity_state"] else [],
-            "changes": row["changes"],
-            "first_minute": _rendered(row["first_minute"]),
-            "last_row_at": _rendered(row["last_row_at"]),
-        }
-        for row in found
-    ]
+    return [_table(row) for row in found]
+
+
+def _table(row: Mapping[str, Any]) -> dict[str, Any]:
+    fields = fields_of(row["entity_state"].encode()) if row["entity_state"] else {}
+    located = row["location_columns"]
+    return {
+        "table_name": row["table_name"],
+        "source": row["source"],
+        "columns": list(fields),
+        "key": key_columns(row["entity_id"], fields) if fields else [],
+        "location": {"kind": row["location_kind"], "columns": located} if located else None,
+        "changes": row["changes"],
+        "first_minute": _rendered(row["first_minute"]),
+        "last_row_at": _rendered(row["last_row_at"]),
+    }
 
 
 def _counts(counted: Sequence[Piece], snapshot: Snapshot) -> str:

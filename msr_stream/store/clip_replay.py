@@ -79,7 +79,7 @@ class ClipSnapshot(Snapshot):
     def _statement(self, name: str, chosen: Filter, **instants: str) -> str:
         return _sql[name].format(
             row=filters.row(chosen),
-            where=filters.of_tables(filters.left_out(chosen), chosen),
+            where=filters.of_tables(filters.kept(chosen), chosen),
             clip=f"{literal(str(self._clip.clip_id))}::uuid",
             tenant=literal(self.tenant),
             **instants,

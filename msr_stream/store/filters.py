@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from msr_stream.regions import Circle, Region
 from msr_stream.replay import Filter
 from msr_stream.store import queries
-from msr_stream.store.literals import instant, literal
+from msr_stream.store.literals import degrees, instant, literal
 
 _sql = queries.load("replay")
 #: The part of `row` that gives the whole entity.
@@ -23,8 +24,19 @@ def of_tables(condition: str, chosen: Filter) -> str:
     return f"({condition}) AND table_name = ANY ({literal(chosen.only)})" if chosen.only else condition
 
 
-def left_out(chosen: Filter) -> str:
-    """The condition on what has been read: rows and events of some tables that are too old are left out."""
-    if not chosen.tables or chosen.since is None:
-        return "true"
-    return f"NOT (table_name = ANY ({literal(chosen.tables)}) AND event_timestamp < {instant(chosen.since)})"
+def kept(chosen: Filter) -> str:
+    """The condition on what has been read, each entity's last event: not too old for its table, and in the region."""
+    found = []
+    if chosen.tables and chosen.since is not None:
+        old = f"table_name = ANY ({literal(chosen.tables)}) AND event_timestamp < {instant(chosen.since)}"
+        found.append(f"NOT ({old})")
+    if chosen.region is not None:
+        found.append(_within(chosen.region))
+    return " AND ".join(found) or "true"
+
+
+def _within(region: Region) -> str:
+    if isinstance(region, Circle):
+        return _sql["near"].format(lon=degrees(region.lon), lat=degrees(region.lat), metres=degrees(region.metres))
+    name = "in_box_across" if region.crosses_antimeridian else "in_box"
+    return _sql[name].format(**{side: degrees(value) for side, value in region._asdict().items()})

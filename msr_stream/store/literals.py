@@ -30,6 +30,11 @@ def instant(value: int) -> str:
     return f"'{instants.render(value)}'::timestamptz"
 
 
+def degrees(value: float) -> str:
+    """A finite number, of degrees or metres, as a literal that loses nothing."""
+    return f"'{value!r}'::double precision"
+
+
 def _text(value: str) -> str:
     if "\0" in value:
         raise ValueError("a text holds a NUL character")

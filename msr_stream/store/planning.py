@@ -76,7 +76,7 @@ def _state(name: str, group: Sequence[Part], at: int, tenant: str, chosen: Filte
     times = _any("keyframe_timestamp", (instant(part.after) for part in keyframes))
     return _sql[name].format(
         row=filters.row(chosen),
-        where=filters.left_out(chosen),
+        where=filters.kept(chosen),
         tenant=literal(tenant),
         keyframes=filters.of_tables(
             f"{_any('keyframe_id', (part.keyframe_id for part in keyframes))} AND {times}", chosen
@@ -89,7 +89,7 @@ def events_statement(shards: Sequence[int], start: int, end: int, tenant: str, c
     """The statement that gives the events of some shards after one instant and up to another."""
     return _sql["events"].format(
         row=filters.row(chosen),
-        where=filters.left_out(chosen),
+        where=filters.kept(chosen),
         tenant=literal(tenant),
         shards=filters.of_tables(_any("shard_id", shards), chosen),
         start=instant(start),

@@ -9,7 +9,7 @@ import pytest
 
 from msr_stream.instants import DAY, FIRST, MINUTE
 from msr_stream.replay import Filter
-from msr_stream.store.filters import left_out
+from msr_stream.store.filters import kept
 from msr_stream.store.planning import Part, Slice, Slices, events_statement, state_statements
 
 NOON = 1_795_348_800_000_000
@@ -45,8 +45,8 @@ def test_nothing_is_left_to_fill_in_and_the_tenant_is_quoted(rows: int) -> None:
 
 
 def test_a_filter_is_a_condition() -> None:
-    assert left_out(Filter()) == "true"
-    assert left_out(Filter(("s.t", "s.'u"), NOON)) == (
+    assert kept(Filter()) == "true"
+    assert kept(Filter(("s.t", "s.'u"), NOON)) == (
         "NOT (table_name = ANY (ARRAY['s.t', 's.''u']::text[]) "
         "AND event_timestamp < '2026-11-22T12:00:00.000000Z'::timestamptz)"
     )

@@ -9,6 +9,7 @@ import pytest
 from msr_stream import instants
 from msr_stream.errors import BadRequest
 from msr_stream.instants import DAY, HOUR
+from msr_stream.regions import Box, Circle
 from msr_stream.replay import (
     Bounds,
     EventsQuery,
@@ -203,3 +204,14 @@ def test_what_is_not_settled_yet_may_be_asked_again() -> None:
     assert error.details == [{"settled_until": instants.render(NOON - 5)}]
     assert error.headers == {"Retry-After": "1"}
     assert not_settled(_bounds(None)).details == [{"settled_until": None}]
+
+
+def test_a_region_is_part_of_every_filter() -> None:
+    """Also of what is told as it settles; what is none is refused with its name."""
+    box = Box(103, 1, 105, 2)
+    window = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z", "bbox": "103,1,105,2"}
+    assert events_query(window, {}).filter.region == box
+    assert state_query({"bbox": "103,1,105,2"}, {}).filter.region == box
+    assert live_filter({"near": ["0,0,5"]}).region == Circle(0, 0, 5)
+    with pytest.raises(BadRequest, match="bbox: got '1,2', wants west,south,east,north as numbers"):
+        state_query({"bbox": "1,2"}, {})

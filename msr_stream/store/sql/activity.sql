@@ -28,7 +28,8 @@ WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard)) AND event_timestamp >= 
 WITH counted AS (
     SELECT table_name, sum(changes)::bigint AS changes, min(bucket) AS first FROM ({counts}) c GROUP BY table_name)
 SELECT t.table_name, t.source, coalesce(c.changes, 0) AS changes, f.first_minute,
-       coalesce(n.event_timestamp, k.event_timestamp) AS last_row_at, coalesce(n.entity_state, k.entity_state) AS entity_state
+       coalesce(n.event_timestamp, k.event_timestamp) AS last_row_at, coalesce(n.entity_id, k.entity_id) AS entity_id,
+       coalesce(n.entity_state, k.entity_state) AS entity_state, l.kind AS location_kind, l.columns AS location_columns
 FROM source_table t
 LEFT JOIN counted c USING (table_name)
 LEFT JOIN LATERAL (
@@ -38,13 +39,13 @@ LEFT JOIN LATERAL (
         AND (tenant_id IS NULL OR tenant_id = {tenant})) f ON true
 LEFT JOIN LATERAL (
     SELECT e.* FROM shard s CROSS JOIN LATERAL (
-        SELECT event_timestamp, entity_state FROM v_cdc_event
+        SELECT event_timestamp, entity_id, entity_state FROM v_cdc_event
         WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp <= {at} AND op <> 'd'
             AND (tenant_id IS NULL OR tenant_id = {tenant})
         ORDER BY event_timestamp DESC, position DESC LIMIT 1) e
     WHERE s.topic = t.topic ORDER BY e.event_timestamp DESC LIMIT 1) n ON true
 LEFT JOIN LATERAL (
-    SELECT e.event_timestamp, e.entity_state FROM shard s
+    SELECT e.event_timestamp, e.entity_id, e.entity_state FROM shard s
     CROSS JOIN LATERAL (
         SELECT keyframe_id, keyframe_timestamp FROM keyframe_head
         WHERE shard_id = s.shard_id AND keyframe_timestamp <= {at} ORDER BY keyframe_timestamp DESC LIMIT 1) h
@@ -52,5 +53,6 @@ LEFT JOIN LATERAL (
         AND e.table_name = t.table_name AND (e.tenant_id IS NULL OR e.tenant_id = {tenant})
     WHERE s.topic = t.topic AND n.event_timestamp IS NULL
     ORDER BY e.event_timestamp DESC LIMIT 1) k ON true
+LEFT JOIN LATERAL locate(coalesce(n.entity_state, k.entity_state)) l ON true
 WHERE c.changes IS NOT NULL OR k.event_timestamp IS NOT NULL
 ORDER BY t.table_name

@@ -66,15 +66,17 @@ WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp >= {begin}
 
 -- name: counted_tables
 -- As of the history: the tables of which there is something up to an instant, each with its newest row that was no delete.
-SELECT t.table_name, 'clip' AS source, t.changes, t.first_minute, n.event_timestamp AS last_row_at, n.entity_state
+SELECT t.table_name, 'clip' AS source, t.changes, t.first_minute, n.event_timestamp AS last_row_at,
+       n.entity_id, n.entity_state, l.kind AS location_kind, l.columns AS location_columns
 FROM (SELECT table_name, count(*) AS changes, date_trunc('minute', min(event_timestamp)) AS first_minute
       FROM v_clip_event WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp <= {at} AND tenant_id = {tenant}
       GROUP BY table_name) t
 LEFT JOIN LATERAL (
-    SELECT event_timestamp, entity_state FROM v_clip_event
+    SELECT event_timestamp, entity_id, entity_state FROM v_clip_event
     WHERE clip_id = current_setting('msr.clip')::uuid AND table_name = t.table_name AND event_timestamp <= {at}
         AND op <> 'd' AND tenant_id = {tenant}
     ORDER BY event_timestamp DESC, position DESC LIMIT 1) n ON true
+LEFT JOIN LATERAL locate(n.entity_state) l ON true
 ORDER BY t.table_name
 
 -- name: entity

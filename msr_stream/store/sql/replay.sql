@@ -124,6 +124,18 @@ ORDER BY event_timestamp, shard_id, position
     || CASE WHEN unavailable_fields IS NULL THEN '}'
        ELSE ',"unavailable_fields":' || to_json(unavailable_fields)::text || '}' END
 
+-- name: in_box
+-- Whether a row says that its entity is between two meridians and two parallels.
+EXISTS (SELECT FROM location_of(entity_state) AS l WHERE l[0] BETWEEN {west} AND {east} AND l[1] BETWEEN {south} AND {north})
+
+-- name: in_box_across
+-- The same where the meridian of 180 degrees lies between.
+EXISTS (SELECT FROM location_of(entity_state) AS l WHERE (l[0] >= {west} OR l[0] <= {east}) AND l[1] BETWEEN {south} AND {north})
+
+-- name: near
+-- Whether a row says that its entity is no farther from a point than so many metres.
+EXISTS (SELECT FROM location_of(entity_state) AS l WHERE metres_between(l, point({lon}, {lat})) <= {metres})
+
 -- name: some_fields
 -- In place of the whole entity in `row`: some of its columns. `json`, not `jsonb`: each value stays the text that arrived.
 CASE WHEN entity_state IS NULL THEN 'null' ELSE (
