@@ -44,7 +44,6 @@ test: .venv/stamp web/console/stamp  ## every test, on real services; no benchma
 
 bench: .venv/stamp  ## how fast a worker records and answers, beside others in the same run (BENCH="--full --write")
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
-	@$(BIN)/python tests/benchmarks/bench_activity.py
 
 bench-ui: $(UI)/node_modules/stamp  ## how fast the console folds and seeks
 	@npm --prefix $(UI) run --silent bench

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +16,7 @@ from msr_local.postgres import Postgres, find_binaries
 from msr_local.process import Service
 from msr_local.redis import Redis
 
+from msr_stream.instants import DAY, MINUTE, now
 from msr_stream.settings import Settings
 
 S = TypeVar("S", bound=Service)
@@ -49,6 +51,13 @@ def run(service: S, limit: float = 120.0) -> Iterator[S]:
 def run_postgres(folder: Path, binaries: Path | None = None) -> Iterator[Postgres]:
     """Run a server with the databases `source` and `history` until the fixture that yields from this is done."""
     yield from run(Postgres(folder, Ports.unused().postgres, binaries=binaries))
+
+
+@pytest.fixture
+def within_a_day() -> None:
+    """The test ends on the day (UTC) on which it begins: at midnight more of the history becomes too old to be kept."""
+    while now() % DAY > DAY - 2 * MINUTE:
+        time.sleep(1)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import ssl
 from typing import Any, TypeAlias
 
+import asyncpg
+
 from msr_stream.instants import POSTGRES_EPOCH
 from msr_stream.settings import Settings
 
 Connection: TypeAlias = Any  # asyncpg is untyped
+_WATCHED = {"client_connection_check_interval": "1s"}
 
 
 def connect_arguments(settings: Settings) -> dict[str, Any]:
@@ -30,6 +33,17 @@ def read_arguments(settings: Settings) -> dict[str, Any]:
         return connect_arguments(settings)
     port = settings.database_read_port or settings.database_port
     return connect_arguments(settings) | {"host": settings.database_read_host, "port": port}
+
+
+async def connect_watched(*where: Any, server_settings: dict[str, str], **more: Any) -> Connection:
+    """A connection whose statements end when the client is gone: the server looks every second, where it can.
+
+    Without that, a statement that has nothing to send yet is worked on for nobody.
+    """
+    try:
+        return await asyncpg.connect(*where, server_settings=server_settings | _WATCHED, **more)
+    except asyncpg.InvalidParameterValueError:  # a server on Windows
+        return await asyncpg.connect(*where, server_settings=server_settings, **more)
 
 
 async def use_instants(connection: Connection) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 from msr_stream import logs
 from msr_stream.errors import Unavailable
 from msr_stream.settings import Settings
-from msr_stream.store.connecting import Connection, connect_arguments, read_arguments, use_instants
+from msr_stream.store.connecting import Connection, connect_arguments, connect_watched, read_arguments, use_instants
 
 __all__ = ["PASSING", "Connection", "Database", "connect_arguments", "use_instants"]
 
@@ -71,6 +71,7 @@ class Database:
             "replay",
             size=self.replays,
             to=reading,
+            connect=connect_watched,
             statement_timeout="10min",  # a slow reader is cut by its own pace, not by this
             default_transaction_read_only="on",
         )
@@ -86,6 +87,7 @@ class Database:
         size: int,
         command_timeout: float = 120,
         to: dict[str, Any] | None = None,
+        connect: Callable[..., Awaitable[Connection]] = asyncpg.connect,
         **server_settings: str,
     ) -> asyncpg.Pool:
         s = self._settings
@@ -94,6 +96,7 @@ class Database:
             min_size=0,
             max_size=size,
             max_inactive_connection_lifetime=s.database_max_conn_lifetime,
+            connect=connect,
             init=use_instants,
             command_timeout=command_timeout,
             server_settings={

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.benchmarks import bench_lag, bench_recorder, bench_replay
+from tests.benchmarks import bench_activity, bench_lag, bench_recorder, bench_replay
 from tests.benchmarks.filling import FULL, QUICK
 from tests.benchmarks.histories import database
 from tests.benchmarks.place import Place, tell
@@ -18,7 +18,7 @@ from tests.benchmarks.plots import draw
 from tests.benchmarks.report import Part, Report
 
 #: Parts of a run, in the order in which they are made.
-PARTS = ("recording", "answers", "memory", "growth", "lag")
+PARTS = ("recording", "answers", "memory", "growth", "activity", "lag")
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
             "answers": lambda: asyncio.run(bench_replay.measure(where, size)),
             "memory": lambda: asyncio.run(bench_replay.measure_memory(where)),
             "growth": lambda: asyncio.run(bench_replay.measure_growth(where, size, [1, 3, 10])),
+            "activity": lambda: asyncio.run(bench_activity.measure(where)),
             "lag": lambda: bench_lag.measure(where),
         }
         for name in PARTS:

@@ -1,4 +1,4 @@
-"""How fast a month of activity is counted, and what counting it costs a flush: part of `make bench`.
+"""How fast a month of activity is counted, and what counting it costs a flush.
 
 Thirty days of minutes, four tables with a shard each, four operations, are put into the history's own tables; windows
 of it are asked for through the code that the route calls.
@@ -6,21 +6,10 @@ of it are asked for through the code that the route calls.
 
 from __future__ import annotations
 
-import asyncio
-import platform
 import random
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
-
-from msr_local.ports import Ports
-from msr_local.postgres import Postgres
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from typing import NamedTuple
 
 from msr_stream.instants import DAY, HOUR, MINUTE, now
 from msr_stream.settings import Settings
@@ -28,9 +17,14 @@ from msr_stream.store import activity
 from msr_stream.store.database import Connection, Database
 from msr_stream.store.migrations import migrate
 from msr_stream.store.replay import Replay
+from tests.benchmarks.histories import Where
+from tests.benchmarks.place import tell
+from tests.benchmarks.report import Part, Row, at_most
 
 TENANT = "t1"
 DAYS, SHARDS, TIMES = 30, 4, 20
+#: Milliseconds that a month may take.
+LIMIT = 50.0
 _FILL = """
 INSERT INTO activity (shard_id, bucket, table_name, tenant_id, op, changes)
 SELECT s, m, 's.t' || s, $3, op, 1 + (extract(epoch FROM m)::bigint / 60 + s) % 90
@@ -45,48 +39,55 @@ SELECT 1, $1, 's.t1', 't' || n % 4, (ARRAY['c', 'u', 'd'])[1 + n % 3], 100 FROM 
 ON CONFLICT (shard_id, bucket, table_name, tenant_id, op) DO UPDATE SET changes = a.changes + excluded.changes"""
 
 
-async def main() -> None:
-    """Measure, and print."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(Path(folder), Ports.unused().postgres)
-        server.start()
-        try:
-            server.wait_ready()
-            keys = Path(folder) / "jwks.json"
-            keys.write_text("{}")
-            await measured(
-                Settings(
-                    database_host="127.0.0.1",
-                    database_port=server.port,
-                    database_name="history",
-                    database_user="aoh_msr_user",
-                    kafka_brokers=["127.0.0.1:9"],
-                    iams_keycloak_url="http://localhost/realms/msr",
-                    iams_jwks_file=keys,
-                )
-            )
-        finally:
-            server.stop()
+class Asked(NamedTuple):
+    """What some windows took, milliseconds; how many counts the last one had, in buckets of how many seconds."""
+
+    median: float
+    worst: float
+    counts: int
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"median {self.median:.0f} ms, worst {self.worst:.0f} ms; {self.counts:,} counts of {self.seconds} s"
 
 
-async def measured(settings: Settings) -> None:
-    """All figures of one history."""
+async def measure(where: Where) -> Part:
+    """Count a month, a week, a day and an hour, in few buckets and in many."""
+    tell(f"activity of {DAYS} days")
+    settings = where.settings()
+    where.place.drop()
     await migrate(settings)
     database = Database(settings)
     await database.open()
     try:
         end = now() // MINUTE * MINUTE
         await fill(database, end)
-        print(f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {DAYS} days, {SHARDS} shards")
-        for what, length in (("month", DAYS * DAY), ("week", 7 * DAY), ("day", DAY), ("hour", HOUR)):
-            for buckets in (200, 2000):
-                print(f"{what}, {buckets} buckets: {await asked(settings, database, end, length, buckets)}")
-        async with database.recording() as connection:
-            counted = await flushes(connection, end)
-            await connection.execute("ALTER TABLE activity DISABLE TRIGGER USER")
-            print(f"a run's counts: {counted:.2f} ms, minutes alone {await flushes(connection, end + HOUR):.2f} ms")
+        rows = [
+            await _row(settings, database, end, what, length, buckets)
+            for what, length in (("a month", DAYS * DAY), ("a week", 7 * DAY), ("a day", DAY), ("an hour", HOUR))
+            for buckets in (200, 2000)
+        ]
+        rows.append(await _cost(database, end))
     finally:
         await database.close()
+        where.place.drop()
+    return Part("Activity", f"{DAYS} days, {SHARDS} shards, {SHARDS} operations a minute in each", rows)
+
+
+async def _row(settings: Settings, database: Database, end: int, what: str, length: int, buckets: int) -> Row:
+    name, found = f"{what} in at most {buckets:,} buckets", await asked(settings, database, end, length, buckets)
+    if length < DAYS * DAY:
+        return Row(name, str(found))
+    return at_most(name, found.median, LIMIT, str(found), f"median {LIMIT:.0f} ms")
+
+
+async def _cost(database: Database, end: int) -> Row:
+    """What keeping hours and days costs a flush that counts twelve kinds of change."""
+    async with database.recording() as connection:
+        with_sums = await flushes(connection, end)
+        await connection.execute("ALTER TABLE activity DISABLE TRIGGER USER")
+        alone = await flushes(connection, end + HOUR)
+    return Row("counting in a flush", f"{with_sums:.2f} ms, of the minutes alone {alone:.2f} ms")
 
 
 async def fill(database: Database, end: int) -> None:
@@ -100,8 +101,8 @@ async def fill(database: Database, end: int) -> None:
         await connection.execute("VACUUM ANALYZE activity, activity_total")
 
 
-async def asked(settings: Settings, database: Database, end: int, length: int, buckets: int) -> str:
-    """Milliseconds of counting windows that begin and end anywhere, each in a snapshot of its own."""
+async def asked(settings: Settings, database: Database, end: int, length: int, buckets: int) -> Asked:
+    """Windows that begin and end anywhere, each in a snapshot of its own."""
     replay, rng, found = Replay(settings, database), random.Random(5), list[float]()
     for _ in range(TIMES):
         stop = end - rng.randrange(MINUTE)
@@ -109,7 +110,7 @@ async def asked(settings: Settings, database: Database, end: int, length: int, b
         async with replay.snapshot(TENANT, stop) as snapshot:
             answer = await activity.activity(snapshot, max(stop - length, end - DAYS * DAY), stop, buckets)
         found.append((time.perf_counter() - begun) * 1000)
-    return f"{_spread(found)}, {len(answer['buckets'])} rows of {answer['bucket_seconds']} s"
+    return Asked(median(found), max(found), len(answer["buckets"]), answer["bucket_seconds"])
 
 
 async def flushes(connection: Connection, end: int) -> float:
@@ -120,11 +121,3 @@ async def flushes(connection: Connection, end: int) -> float:
         await connection.execute(_FLUSH, end + number // 30 * MINUTE)
         found.append((time.perf_counter() - begun) * 1000)
     return median(found)
-
-
-def _spread(found: Sequence[float]) -> str:
-    return f"median {median(found):.1f} ms, worst {max(found):.1f} ms"
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +35,8 @@ from msr_stream.runtime import Runtime
 from msr_stream.settings import Settings
 from msr_stream.store.audit import Actor
 from msr_stream.store.database import connect_arguments
+from msr_stream.store.keyframes import Keyframes
+from msr_stream.store.retaining import Retaining
 from msr_stream.testing import MemoryBroker, MemoryFeed
 from tests.unit import conftest as environment
 from tests.unit.building import NOON
@@ -285,14 +289,49 @@ async def test_a_clip_that_was_put_back_answers_as_the_history_did(told: Site, k
     entity = await told.data("/replay/entity/s.t/mine-1", **window, source=source)
     assert entity == await told.data("/replay/entity/s.t/mine-1", **window)
     assert [event["op"] for event in entity] == ["c", "d"]
-    counted = await told.data("/replay/activity", **window, source=source)
-    assert sum(bucket["changes"] for bucket in counted["buckets"]) == len((await told.expected())[1])
-    tables = await told.data("/replay/tables", source=source)
-    mine = {table["table_name"]: table["columns"] for table in await told.data("/replay/tables", timestamp=render(end))}
-    assert {table["table_name"]: table["columns"] for table in tables} == mine
     status, again, _ = await told.ask("/replay/export", **window, source=source, format="ndjson")
     assert status == 200
     assert split(again.splitlines()[1:-1], start) == await told.expected()
+
+
+async def test_a_clips_activity_is_that_of_its_window(told: Site) -> None:
+    """Count by count, over all of it and over parts that begin and end within a minute; all events are in it."""
+    source = await told.put(await told.export("ndjson"))
+    for start, end in itertools.combinations(told.moments[1:-1], 2):
+        window = {"start": render(start), "end": render(end)}
+        counted = await told.data("/replay/activity", **window, source=source)
+        assert counted == await told.data("/replay/activity", **window)
+        events = await told.text("/replay/events", **window)
+        assert sum(bucket["changes"] for bucket in counted["buckets"]) == len(events) > 0
+
+
+async def test_a_clips_tables_are_those_at_its_end(told: Site) -> None:
+    """Columns and newest rows as of the history then; its changes are the rows that it holds."""
+    source = await told.put(await told.export("ndjson"))
+    state, events = await told.expected()
+    held = Counter(json.loads(row)["table_name"] for row in state + events)
+    recorded = await told.data("/replay/tables", timestamp=render(told.moments[-2]))
+    wanted = [(one["table_name"], one["columns"], one["last_row_at"], held[one["table_name"]]) for one in recorded]
+    for moment in ({}, {"timestamp": render(told.moments[-2])}):
+        found = await told.data("/replay/tables", **moment, source=source)
+        assert [(one["table_name"], one["columns"], one["last_row_at"], one["changes"]) for one in found] == wanted
+        assert {one["source"] for one in found} == {"clip"}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"tables": "s.shared"}, {"fields": "id,huge,step"}, {"tables": "s.t", "fields": "price"}, {"tables": "s.none"}],
+    ids=lambda chosen: "-".join(chosen.values()),
+)
+async def test_some_tables_and_columns_of_a_clip_are_those_of_the_history(told: Site, chosen: dict[str, str]) -> None:
+    source = await told.put(await told.export("ndjson"))
+    start, end = render(told.moments[1]), render(told.moments[-2])
+    for moment in (start, end):
+        found = await told.text("/replay/state", timestamp=moment, **chosen, source=source)
+        assert sorted(found) == sorted(await told.text("/replay/state", timestamp=moment, **chosen))
+        assert found != await told.text("/replay/state", timestamp=moment, source=source)
+    window = {"start": start, "end": end, **chosen}
+    assert await told.text("/replay/events", **window, source=source) == await told.text("/replay/events", **window)
 
 
 def when(row: bytes) -> int:
@@ -330,7 +369,8 @@ async def test_a_clip_is_its_importers_tenants_alone(told: Site) -> None:
 async def test_what_knows_no_clips_says_so(told: Site) -> None:
     source = await told.put(await told.export("ndjson"))
     window = {"start": render(told.moments[1]), "end": render(told.moments[-2])}
-    for path in ("coverage", "clips"):
+    window |= {"from": window["start"], "to": window["end"]}
+    for path in ("coverage", "clips", "diff"):
         status, body, _ = await told.ask(f"/replay/{path}", **window, source=source)
         assert (status, json.loads(body)["details"][0]["field"]) == (400, "source")
 
@@ -339,6 +379,8 @@ async def test_a_clips_bounds_are_its_own(told: Site) -> None:
     """Its end is what is settled, and the latest there is."""
     source = await told.put(await told.export("ndjson"))
     start, end = told.moments[1], told.moments[-2]
+    span = await told.data("/replay/range", source=source)
+    assert (span["earliest"], span["settled_until"]) == (render(start), render(end))
     status, body, headers = await told.ask("/replay/state", source=source)
     assert (status, headers["X-Settled-Until"]) == (200, render(end))
     assert sorted(json.loads(body)["data"], key=str) == sorted(
@@ -396,6 +438,29 @@ async def test_neither_retention_nor_an_erasure_reaches_a_clip(told: Site) -> No
     await told.w.fetch("UPDATE history_epoch SET epoch = epoch + 1, retained_from = $1", now() + DAY)
     assert (await told.ask("/replay/state", timestamp=render(told.moments[-2])))[0] == 400
     assert await told.text("/replay/state", source=source) == before
+
+
+async def test_retention_that_removes_all_that_a_clip_tells_leaves_the_clip(told: Site) -> None:
+    """The run itself, eight days later: of the history nothing of the window is left, of the clip every row."""
+    source = await told.put(await told.export("ndjson"))
+    window = {"start": render(told.moments[1]), "end": render(told.moments[-2])}
+    before = [
+        await told.text("/replay/state", source=source),
+        await told.text("/replay/events", **window, source=source),
+    ]
+    await told.w.fetch("UPDATE configuration SET value = '7' WHERE key = 'max_playback_range'")
+    await told.w.fetch("UPDATE shard SET settled_until = $1", now() + 9 * DAY)
+    keyframes = Keyframes(told.w.database)
+    plan = await Retaining(told.w.settings, told.w.database, keyframes, lambda: now() + 8 * DAY, patience=5).run()
+    assert plan is not None
+    assert plan.rows > 0
+    assert (await told.w.fetch("SELECT count(*) FROM cdc_event"))[0][0] == 0
+    assert (await told.ask("/replay/events", **window))[0] == 400
+    assert before == [
+        await told.text("/replay/state", source=source),
+        await told.text("/replay/events", **window, source=source),
+    ]
+    assert await told.data("/replay/clips") != []
 
 
 async def test_what_a_clip_may_not_have_all_of_is_told_by_it_for_ever(told: Site) -> None:

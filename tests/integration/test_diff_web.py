@@ -11,7 +11,10 @@ from msr_stream.instants import DAY, now, render
 from msr_stream.settings import Settings
 from tests.integration.test_retention_web import cutoff, get, site
 
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning"),
+    pytest.mark.usefixtures("within_a_day"),
+]
 
 
 async def test_it_is_answered_in_both_forms_and_to_each_tenant_its_own(settings: Settings, tmp_path: Path) -> None:

@@ -56,6 +56,35 @@ async def test_an_answer_that_is_ended_by_the_database_may_be_tried_again(
         assert [row["entity_id"] for row in await w.state("t1")] == ["1"]
 
 
+async def test_what_nobody_waits_for_any_more_is_not_worked_on(settings: Settings) -> None:
+    """Also a statement that has sent nothing yet, and so does not see by itself that its client is gone."""
+    async with world(settings) as w:
+        await settled(w)
+        holder = await asyncpg.connect(**connect_arguments(settings))
+        await holder.execute(f"BEGIN; LOCK TABLE {settings.database_schema}.cdc_event IN ACCESS EXCLUSIVE MODE")
+        asked = f"SELECT wait_event_type FROM pg_stat_activity WHERE application_name = 'msr replay {settings.worker}'"
+        answer = asyncio.create_task(w.state("t1"))
+
+        async def seen(wanted: list[str]) -> None:
+            while [row[0] for row in await w.fetch(asked)] != wanted:
+                pass
+
+        await asyncio.wait_for(seen(["Lock"]), 60)
+        answer.cancel()
+        await asyncio.wait_for(seen([]), 60)
+        await holder.close()
+
+
+async def test_a_server_that_cannot_look_for_its_clients_is_read_all_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses the setting, as this one does a length that is none."""
+    monkeypatch.setattr("msr_stream.store.connecting._WATCHED", {"client_connection_check_interval": "-1"})
+    async with world(settings) as w:
+        await settled(w)
+        assert [row["entity_id"] for row in await w.state("t1")] == ["1"]
+
+
 async def test_other_statements_have_a_limit_of_their_own(settings: Settings) -> None:
     async with world(settings) as w:
 

@@ -40,7 +40,10 @@ from tests.world import World, until, world
 from web import browsing, coverage, live, probes, replay, sessions
 
 #: `request["correlation_id"]` is short and known to every module of `web`.
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning"),
+    pytest.mark.usefixtures("within_a_day"),
+]
 ROUTES = [*replay.ROUTES, *browsing.ROUTES, *coverage.ROUTES, *sessions.ROUTES]
 
 

@@ -29,6 +29,8 @@ from msr_stream.store.sources import Sources
 from tests.conftest import history_settings, run_postgres, servers
 from tests.world import EPOCH, TOPIC, World, until, world
 
+pytestmark = pytest.mark.usefixtures("within_a_day")
+
 ACTOR = Actor(Caller("u1", "root", None, frozenset()), "8a3cbf0c-7d5a-4dc8-8f0e-1d9b8d2b7a10")
 QUIET = "d.s.quiet"
 STEPS = [

@@ -25,7 +25,10 @@ from web.server import serve
 assert environment.REQUIRED  # importing `web` builds the application, which wants an environment
 
 #: `request["correlation_id"]` is short and known to every module of `web`.
-pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning"),
+    pytest.mark.usefixtures("within_a_day"),
+]
 Client = TestClient[web.Request, web.Application]
 
 

@@ -1,9 +1,11 @@
 -- How much happened when, and what there is to see: counted from days, hours, minutes and, at the edges, events.
 
 -- name: by_bucket
--- Changes by table and operation in buckets of so many seconds.
-SELECT date_bin(make_interval(secs => {seconds}), bucket, {begin}) AS begin, table_name, op, sum(changes)::bigint AS changes
-FROM ({counts}) c GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+-- Changes by table and operation in buckets of so many seconds: a row for each bucket, so that its beginning is said once.
+SELECT begin, array_agg(table_name) AS table_names, array_agg(op) AS ops, array_agg(changes) AS changes FROM (
+    SELECT date_bin(make_interval(secs => {seconds}), bucket, {begin}) AS begin, table_name, op, sum(changes)::bigint AS changes
+    FROM ({counts}) c GROUP BY 1, 2, 3 ORDER BY 1, 2, 3) b
+GROUP BY begin ORDER BY begin
 
 -- name: totals
 -- Part of the counts: whole hours or days.
