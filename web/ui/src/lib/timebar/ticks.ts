@@ -22,9 +22,9 @@ const DAYS = [1, 2, 5, 10].map((count) => count * DAY);
 export const STEPS = [...SMALL, ...SECONDS, ...MINUTES, ...HOURS, ...DAYS];
 
 /** Ticks at whole steps of the zone's clock, never nearer to each other than a label is wide. */
-export function ticks(scale: Scale, zone: Zone, apart = 90): readonly Tick[] {
+export function ticks(scale: Scale, zone: Zone): readonly Tick[] {
   if (scale.width <= 0 || lengthOf(scale) <= 0) return [];
-  const step = STEPS.find((one) => (one / lengthOf(scale)) * scale.width >= apart) ?? 10 * DAY;
+  const step = STEPS.find((one) => (one / lengthOf(scale)) * scale.width >= apartOf(one)) ?? 10 * DAY;
   const found: Tick[] = [];
   let day = '';
   for (let at = firstAtOrAfter(scale.start, step, zone); at <= scale.end; at = next(at, step, zone)) {
@@ -34,6 +34,11 @@ export function ticks(scale: Scale, zone: Zone, apart = 90): readonly Tick[] {
     found.push({ at, x: toX(scale, at), label: isNew ? monthDay(at, zone) : timeText(at, zone, step), major: isNew });
   }
   return found;
+}
+
+/** How wide labels with a little room are, of times as fine as that. */
+function apartOf(step: number): number {
+  return step < SECOND ? 135 : 90;
 }
 
 /** The offset matters for steps that an hour does not hold: these begin with the zone's days. */
