@@ -1,4 +1,4 @@
-import { SECOND } from '../instants';
+import { SECOND, type Interval } from '../instants';
 import { FASTEST, SLOWEST, type Replay } from './replay.svelte';
 
 /** What the page may do beside the replay: views, help, sharing. A page gives what it can. */
@@ -7,11 +7,15 @@ export interface Surroundings {
   share?(): void;
   goToTime?(): void;
   bookmark?(): void;
+  /** The time bar's: closer (a factor below 1) or wider; along by a share of what is shown; a stretch, or all of it. */
+  zoom?(factor: number): void;
+  pan?(share: number): void;
+  showStretch?(stretch: Interval | null): void;
 }
 
 export interface Command {
   readonly id: string;
-  readonly group: 'Playback' | 'Moving' | 'Window' | 'Selection' | 'Page';
+  readonly group: 'Playback' | 'Moving' | 'Window' | 'Time bar' | 'Selection' | 'Page';
   readonly label: string;
   /** As `KeyboardEvent.key` has them, after `Shift+` where it must be held; several do the same. */
   readonly keys: readonly string[];
@@ -97,6 +101,42 @@ export const COMMANDS: readonly Command[] = [
   { id: 'window-end', group: 'Window', label: 'The window ends here', keys: [']'], run: markEnd },
   { id: 'no-window', group: 'Window', label: 'No window', keys: ['\\'], run: (r) => r.setWindow(null) },
   { id: 'loop', group: 'Window', label: 'Loop the window', keys: ['o'], run: (r) => r.setLooping(!r.looping) },
+  { id: 'closer', group: 'Time bar', label: 'Show less time', keys: ['z'], run: (_, around) => around.zoom?.(0.5) },
+  {
+    id: 'wider',
+    group: 'Time bar',
+    label: 'Show more time',
+    keys: ['Shift+Z'],
+    run: (_, around) => around.zoom?.(2),
+  },
+  {
+    id: 'pan-back',
+    group: 'Time bar',
+    label: 'Show what was before',
+    keys: ['Shift+J'],
+    run: (_, around) => around.pan?.(-0.5),
+  },
+  {
+    id: 'pan-on',
+    group: 'Time bar',
+    label: 'Show what comes after',
+    keys: ['Shift+L'],
+    run: (_, around) => around.pan?.(0.5),
+  },
+  {
+    id: 'show-window',
+    group: 'Time bar',
+    label: 'Show the window',
+    keys: ['w'],
+    run: (r, around) => around.showStretch?.(r.window),
+  },
+  {
+    id: 'show-all',
+    group: 'Time bar',
+    label: 'Show all that was recorded',
+    keys: ['0'],
+    run: (_, around) => around.showStretch?.(null),
+  },
   {
     id: 'previous-own',
     group: 'Selection',
