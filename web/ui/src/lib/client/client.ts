@@ -2,7 +2,7 @@ import createFetch, { type Client } from 'openapi-fetch';
 import { parse, render, type Instant, type Interval } from '../instants';
 import { MsrError } from './errors';
 import { rows } from './ndjson';
-import type { Ending, Filters, Row, StreamOptions, Closing } from './rows';
+import type { Closing, DiffRow, Ending, Filters, Row, StreamOptions } from './rows';
 import { serverEvents, type ServerEvent } from './sse';
 import type { components, paths } from './schema';
 
@@ -44,6 +44,8 @@ export interface ReplayClient {
   state(at: Instant, filters?: Filters, options?: StreamOptions): RowStream;
   /** What changed after one instant and up to another, in order. */
   events(window: Interval, filters?: Filters, options?: StreamOptions): RowStream;
+  /** What differs between two instants, entity by entity; no tables: of all. */
+  diff(between: Interval, tables?: readonly string[], options?: StreamOptions): AsyncGenerator<DiffRow[], Closing>;
   /** Server-sent events of an address, e.g. `/replay/live`, `/session/{id}/follow`. */
   follow(path: string, query?: Record<string, string>, signal?: AbortSignal): AsyncGenerator<ServerEvent>;
 }
@@ -101,18 +103,31 @@ class HttpClient implements ReplayClient {
     return this.#rows('/replay/events', { ...moments, ...written(filters) }, options);
   }
 
+  diff(
+    between: Interval,
+    tables: readonly string[] = [],
+    options: StreamOptions = {},
+  ): AsyncGenerator<DiffRow[], Closing> {
+    const moments = { from: render(between.start), to: render(between.end) };
+    return this.#rows<DiffRow>('/replay/diff', { ...moments, ...written({ tables }) }, options);
+  }
+
   async *follow(path: string, query: Record<string, string> = {}, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
     yield* serverEvents(await this.#stream(path, query, 'text/event-stream', signal));
   }
 
-  async *#rows(path: string, query: Record<string, string>, options: StreamOptions): RowStream {
+  async *#rows<One extends object = Row>(
+    path: string,
+    query: Record<string, string>,
+    options: StreamOptions,
+  ): AsyncGenerator<One[], Closing> {
     let settledUntil: Instant | null = null;
     const body = await this.#stream(path, query, 'application/x-ndjson', options.signal, (headers) => {
       const text = headers.get('X-Settled-Until');
       settledUntil = text === null ? null : parse(text);
     });
     try {
-      const ending: Ending = yield* rows(body, options.onProgress);
+      const ending: Ending = yield* rows<One>(body, options.onProgress);
       return { ending, settledUntil };
     } catch (error) {
       throw MsrError.of(error);

@@ -30,18 +30,18 @@ export async function* lines(
  *
  * @throws MsrError: `CUT` if the answer ended before its last line.
  */
-export async function* rows(
+export async function* rows<One extends object = Row>(
   body: ReadableStream<Uint8Array>,
   onProgress: (progress: Progress) => void = () => undefined,
-): AsyncGenerator<Row[], Ending> {
+): AsyncGenerator<One[], Ending> {
   const progress = { rows: 0, bytes: 0 };
   let ending: Ending | undefined;
   for await (const some of lines(body, (bytes) => (progress.bytes += bytes))) {
-    const found: Row[] = [];
+    const found: One[] = [];
     for (const line of some) {
-      const value = JSON.parse(line) as Row | Ending;
-      if ('entity_id' in value) found.push(value);
-      else ending = value;
+      const value = JSON.parse(line) as One | Ending;
+      if ('entity_id' in value) found.push(value as One);
+      else ending = value as Ending;
     }
     progress.rows += found.length;
     onProgress({ ...progress });

@@ -17,6 +17,19 @@ export interface Row {
   readonly unavailable_fields?: readonly string[];
 }
 
+/** A row of `/replay/diff`: what has become of an entity between two instants. */
+export interface DiffRow {
+  readonly table_name: string;
+  readonly entity_id: string;
+  readonly event_timestamp: string;
+  readonly change: 'created' | 'changed' | 'deleted';
+  /** As it is if it was created, as it was if it is deleted. */
+  readonly entity_state?: State | null;
+  /** Field by field what was and what is; a side that is not there: the field was not. */
+  readonly changed?: Readonly<Record<string, { readonly before?: unknown; readonly after?: unknown }>> | null;
+  readonly unavailable_fields?: readonly string[] | null;
+}
+
 /** The last line of such an answer. */
 export interface Ending {
   readonly count: number;

@@ -82,7 +82,7 @@ export async function openLink(replay: Replay, link: Link): Promise<void> {
   if (link.speed) replay.setSpeed(link.speed);
   if (link.at !== undefined) replay.seek(link.at);
   if (link.selection) await replay.select(link.selection);
-  if (link.compare) await replay.compare(...link.compare);
+  if (link.compare) replay.comparing = { a: link.compare[0], b: link.compare[1] }; // the view of it compares
 }
 
 function instant(text: string | null | undefined): Instant | undefined {

@@ -5,7 +5,7 @@ import type { Filters, Progress } from '../client/rows';
 import type { Colouring, Direction, Key, Slot, TableRule } from '../fold/types';
 import { NO_FRAME, type Comparison, type EntityView, type Frame } from '../worker/protocol';
 import type { EnginePort, Listener } from '../worker/port';
-import { PassingBookmarks, type Bookmark, type BookmarkStore } from './bookmarks';
+import { PassingBookmarks, replaceIn, type Bookmark, type BookmarkStore } from './bookmarks';
 import { browserTicker, type Ticker } from './clock';
 
 export const SLOWEST = 0.25;
@@ -304,6 +304,27 @@ export class Replay {
     await this.#run(async () => {
       await this.#bookmarkStore.remove(id);
       this.bookmarks = await this.#bookmarkStore.list();
+    });
+  }
+
+  /** Say something else in a bookmark. */
+  async changeBookmark(id: string, change: Partial<Pick<Bookmark, 'title' | 'note' | 'at'>>): Promise<void> {
+    await this.#replaceBookmarks(this.bookmarks.map((one) => (one.id === id ? { ...one, ...change } : one)));
+  }
+
+  /** Move a bookmark up (or down) in the order of the story. */
+  async moveBookmark(id: string, by: Direction): Promise<void> {
+    const from = this.bookmarks.findIndex((one) => one.id === id);
+    const [one, other] = [this.bookmarks[from], this.bookmarks[from + by]];
+    if (one && other) await this.#replaceBookmarks(this.bookmarks.with(from, other).with(from + by, one));
+  }
+
+  async #replaceBookmarks(wanted: readonly Bookmark[]): Promise<void> {
+    const store = this.#bookmarkStore;
+    this.bookmarks = wanted;
+    await this.#run(() => replaceIn(store, wanted));
+    await this.#run(async () => {
+      this.bookmarks = await store.list();
     });
   }
 

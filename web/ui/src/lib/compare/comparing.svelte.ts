@@ -1,0 +1,70 @@
+import { MsrError } from '../client/errors';
+import type { Progress } from '../client/rows';
+import type { TableRule } from '../fold/types';
+import type { Instant, Interval } from '../instants';
+import type { Replay } from '../replay/replay.svelte';
+import { ofComparison, ofRow, type Difference } from './differences';
+
+/** Two instants, and how they differ: from the buffer if both are in it, otherwise from the server as it arrives. */
+export class Comparing {
+  /** null: nothing was compared. */
+  differences = $state.raw<readonly Difference[] | null>(null);
+  rules = $state.raw<Readonly<Record<string, TableRule>>>({});
+  /** What is compared; what was asked for, with the earlier one first. */
+  between = $state.raw<{ readonly a: Instant; readonly b: Instant } | null>(null);
+  incomplete = $state.raw<readonly string[]>([]);
+  loading = $state.raw(false);
+  progress = $state.raw<Progress>({ rows: 0, bytes: 0 });
+  error = $state.raw<MsrError | null>(null);
+  #abort: AbortController | null = null;
+
+  constructor(private readonly replay: Replay) {}
+
+  async compare(one: Instant, other: Instant): Promise<void> {
+    this.cancel();
+    const abort = new AbortController();
+    this.#abort = abort;
+    const [a, b] = one <= other ? [one, other] : [other, one];
+    this.between = { a, b };
+    this.replay.comparing = { a, b };
+    [this.differences, this.error, this.incomplete] = [null, null, []];
+    [this.loading, this.progress] = [true, { rows: 0, bytes: 0 }];
+    try {
+      const found = await this.#find(a, b, abort.signal);
+      const rules = await this.replay.engine.call('rules');
+      if (abort.signal.aborted) return;
+      this.rules = { ...rules, ...this.replay.rules };
+      this.differences = found;
+    } catch (error) {
+      if (!abort.signal.aborted) this.error = MsrError.of(error);
+    } finally {
+      if (this.#abort === abort) this.loading = false;
+    }
+  }
+
+  cancel(): void {
+    this.#abort?.abort();
+    this.#abort = null;
+    this.loading = false;
+  }
+
+  async #find(a: Instant, b: Instant, signal: AbortSignal): Promise<Difference[]> {
+    const { buffered, filters, frame } = this.replay;
+    const held = (at: Instant): boolean => buffered.some((one: Interval) => one.start <= at && at <= one.end);
+    if ((held(a) && held(b)) || filters.clip !== undefined || filters.bbox !== undefined) {
+      this.incomplete = frame.incomplete;
+      return ofComparison(await this.replay.engine.call('compare', a, b));
+    }
+    const onProgress = (progress: Progress): void => void (this.progress = progress);
+    const stream = this.replay.client.diff({ start: a, end: b }, filters.tables, { signal, onProgress });
+    const found: Difference[] = [];
+    for (;;) {
+      const next = await stream.next();
+      if (next.done) {
+        if (!signal.aborted) this.incomplete = next.value.ending.incomplete;
+        return found;
+      }
+      for (const row of next.value) found.push(ofRow(row));
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import type { DiffRow } from '../client/rows';
+import { placeOf } from '../fold/positions';
+import { cellText } from '../fold/rows';
+import { keyOf, type Key, type State, type TableRule } from '../fold/types';
+import type { Comparison } from '../worker/protocol';
+
+export const KINDS = ['created', 'changed', 'deleted'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** An entity that is not at the second instant what it was at the first. */
+export interface Difference {
+  readonly key: Key;
+  readonly table: string;
+  readonly id: string;
+  readonly kind: Kind;
+  /** As it is if it was created, as it was if it is deleted; of a changed one what is known of it now. */
+  readonly state: State;
+  /** Of a changed one, field by field. */
+  readonly fields: readonly { readonly field: string; readonly before: unknown; readonly after: unknown }[];
+  /** Fields that may have changed: what they were, or are, was never told. */
+  readonly unknown: readonly string[];
+}
+
+/** Something on the map. */
+export interface Mark {
+  readonly lon: number;
+  readonly lat: number;
+  readonly kind: Kind;
+  readonly key: Key;
+}
+
+/** What the server says of one entity. */
+export function ofRow(row: DiffRow): Difference {
+  const changed = Object.entries(row.changed ?? {});
+  return {
+    key: keyOf(row.table_name, row.entity_id),
+    table: row.table_name,
+    id: row.entity_id,
+    kind: row.change,
+    state: row.entity_state ?? Object.fromEntries(changed.map(([field, { after }]) => [field, after])),
+    fields: changed.map(([field, { before, after }]) => ({ field, before, after })),
+    unknown: row.unavailable_fields ?? [],
+  };
+}
+
+/** What the engine found in its buffer. */
+export function ofComparison({ created, changed, deleted }: Comparison): Difference[] {
+  const whole = (kind: Kind, rows: Comparison['created']): Difference[] =>
+    rows.map(({ key, table, id, state }) => ({ key, table, id, kind, state, fields: [], unknown: [] }));
+  const partly = changed.map(({ key, table, id, before, after, fields }): Difference => {
+    const each = fields.map((field) => ({ field, before: before[field], after: after[field] }));
+    return { key, table, id, kind: 'changed', state: after, fields: each, unknown: [] };
+  });
+  return [...whole('created', created), ...partly, ...whole('deleted', deleted)];
+}
+
+/** Where entities differ, as far as the difference says where they are. */
+export function marksOf(differences: readonly Difference[], rules: Readonly<Record<string, TableRule>>): Mark[] {
+  return differences.flatMap(({ key, table, kind, state }) => {
+    const source = rules[table]?.position;
+    const place = source ? placeOf(source, state) : null;
+    return place ? [{ lon: place.lon, lat: place.lat, kind, key }] : [];
+  });
+}
+
+export type Counts = Readonly<Record<Kind, number>>;
+
+export function countsOf(differences: readonly Difference[]): Counts {
+  const counts = { created: 0, changed: 0, deleted: 0 };
+  for (const { kind } of differences) counts[kind]++;
+  return counts;
+}
+
+/** What of them is looked at; nothing given: all. */
+export interface Narrowing {
+  readonly kinds: readonly Kind[];
+  readonly table: string | null;
+  /** In the id, or a field's name or value, in any case. */
+  readonly text: string;
+}
+
+export function narrowed(differences: readonly Difference[], { kinds, table, text }: Narrowing): Difference[] {
+  const wanted = text.trim().toLowerCase();
+  return differences.filter(
+    (one) =>
+      kinds.includes(one.kind) && (table === null || one.table === table) && (wanted === '' || says(one, wanted)),
+  );
+}
+
+function says({ id, state, fields }: Difference, wanted: string): boolean {
+  const has = (value: unknown): boolean => cellText(value).toLowerCase().includes(wanted);
+  if (has(id)) return true;
+  if (fields.length) return fields.some(({ field, before, after }) => has(field) || has(before) || has(after));
+  return Object.entries(state).some(([field, value]) => has(field) || has(value));
+}
