@@ -15,6 +15,7 @@ REALM_FILE = Path(__file__).parent.parent / "config" / "keycloak" / "realm.json"
 
 REALM = "aoh"
 CLIENT = "msr"
+CONSOLE = "msr-console"  # people sign in to the console as this one
 ADMINISTRATOR = "master"  # of the server, name and password
 KEYS = "org.keycloak.keys.KeyProvider"
 
@@ -103,6 +104,15 @@ class Keycloak(Service):
     def administrators_token(self) -> str:
         """A token of the server's administrator: of another realm than `aoh`."""
         return self._token("master", "admin-cli", ADMINISTRATOR)
+
+    def let_sign_in(self, address: str) -> None:
+        """Let people sign in to the console that is served there, with a trailing slash."""
+        [console] = self._administer("GET", f"/clients?clientId={CONSOLE}")
+        self._administer("PUT", f"/clients/{console['id']}", console | {"redirectUris": [address]})
+
+    def shorten_tokens(self, seconds: int) -> None:
+        """Let access tokens last so long from now on."""
+        self._administer("PUT", "", {"accessTokenLifespan": seconds})
 
     def add_key(self, name: str) -> None:
         """Have the realm sign with a new key; the others stay published."""

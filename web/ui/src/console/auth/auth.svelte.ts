@@ -1,65 +1,54 @@
+/** Whether a sign-in holds: it may have ended, and whoever uses the page may have put off to sign in again. */
+export type Standing = 'good' | 'ended' | 'put off';
+
 /** Who uses the console, and the token that says so. */
 export interface Auth {
   /** Whether there is a token to begin with. */
   readonly signedIn: boolean;
+  /** Whether the token could be renewed when it had to be; while it is `ended`, requests wait. */
+  readonly standing: Standing;
+  /** Whether one signs in at a realm; otherwise tokens are given. */
+  readonly atRealm: boolean;
   /** The name that the token holds, for people. */
   readonly name: string | undefined;
+  /** The tenant that is worked for, by its name or else its id. */
+  readonly tenant: string | undefined;
   readonly roles: readonly string[];
   getToken(): Promise<string | undefined>;
-  /** A new token in place of one that was refused. */
+  /** A new token in place of one that was refused; when there is none, it waits until somebody has signed in again. */
   renewToken(): Promise<string | undefined>;
   signIn(): Promise<void>;
+  /** Sign in again while the page stays as it is; `given` is a token or an address with one, where tokens are given. */
+  signInAgain(given?: string): Promise<void>;
+  /** Go on without: what needs a token fails, until `signInAgain`. */
+  putOff(): void;
+  /** Ask for it after all. */
+  resume(): void;
   signOut(): Promise<void>;
 }
 
-const KEPT = 'msr.token';
+/** What the requests wait for whose token was refused: one new sign-in for all of them. */
+export class Waiting {
+  standing = $state.raw<Standing>('good');
+  #done: ((token: string | undefined) => void) | undefined;
+  #token: Promise<string | undefined> | undefined;
 
-/** A token from the address (`#token=…`), as the demo gives one; it leaves the address at once, and stays in the tab. */
-export class GivenToken implements Auth {
-  #token = $state.raw<string | undefined>(undefined);
-
-  constructor(address: Location = location, kept: Storage = sessionStorage) {
-    const given = new URLSearchParams(address.hash.slice(1)).get('token');
-    if (given) {
-      kept.setItem(KEPT, given);
-      history.replaceState(null, '', address.pathname + address.search);
-    }
-    this.#token = given ?? kept.getItem(KEPT) ?? undefined;
-  }
-
-  get signedIn(): boolean {
-    return this.#token !== undefined;
-  }
-
-  get name(): string | undefined {
-    const name = this.#claims['preferred_username'];
-    return typeof name === 'string' ? name : undefined;
-  }
-
-  get roles(): readonly string[] {
-    const of = (value: unknown): string[] => ((value as { roles?: string[] } | undefined)?.roles ?? []).map(String);
-    return [...of(this.#claims['realm_access']), ...of(this.#claims['active_tenant'])];
-  }
-
-  async getToken(): Promise<string | undefined> {
+  /** The token of the next sign-in, or nothing when it was put off. */
+  ask(): Promise<string | undefined> {
+    if (this.standing === 'put off') return Promise.resolve(undefined);
+    this.standing = 'ended';
+    this.#token ??= new Promise((done) => (this.#done = done));
     return this.#token;
   }
 
-  async renewToken(): Promise<string | undefined> {
-    return undefined;
+  resume(): void {
+    this.standing = 'ended';
   }
 
-  async signIn(): Promise<void> {
-    // whoever gave the address gives another one
-  }
-
-  async signOut(): Promise<void> {
-    sessionStorage.removeItem(KEPT);
-    this.#token = undefined;
-  }
-
-  get #claims(): Record<string, unknown> {
-    return claims(this.#token);
+  end(token: string | undefined): void {
+    this.standing = token === undefined ? 'put off' : 'good';
+    this.#done?.(token);
+    this.#done = this.#token = undefined;
   }
 }
 
@@ -72,4 +61,25 @@ export function claims(token: string | undefined): Record<string, unknown> {
   } catch {
     return {};
   }
+}
+
+/** The name in a token, for people. */
+export function nameIn(said: Record<string, unknown>): string | undefined {
+  return text(said['preferred_username']) ?? text(said['sub']);
+}
+
+/** The tenant in a token, by its name or else its id. */
+export function tenantIn(said: Record<string, unknown>): string | undefined {
+  const tenant = said['active_tenant'] as Record<string, unknown> | undefined;
+  return text(tenant?.['tenant_name']) ?? text(tenant?.['tenant_id']);
+}
+
+/** The roles in a token: the realm's and the tenant's. */
+export function rolesIn(said: Record<string, unknown>): string[] {
+  const of = (value: unknown): string[] => ((value as { roles?: string[] } | undefined)?.roles ?? []).map(String);
+  return [...of(said['realm_access']), ...of(said['active_tenant'])];
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
