@@ -31,15 +31,19 @@ export class Comparing {
     [this.loading, this.progress] = [true, { rows: 0, bytes: 0 }];
     try {
       const found = await this.#find(a, b, abort.signal);
-      const rules = await this.replay.engine.call('rules');
       if (abort.signal.aborted) return;
-      this.rules = { ...rules, ...this.replay.rules };
       this.differences = found;
+      await this.learnRules();
     } catch (error) {
       if (!abort.signal.aborted) this.error = MsrError.of(error);
     } finally {
       if (this.#abort === abort) this.loading = false;
     }
+  }
+
+  /** Where positions are found: known of a table once rows of it were shown. */
+  async learnRules(): Promise<void> {
+    this.rules = { ...(await this.replay.engine.call('rules')), ...this.replay.rules };
   }
 
   cancel(): void {
