@@ -12,7 +12,6 @@ const PAIRS: readonly (readonly [string, string])[] = [
   ['lng', 'lat'],
   ['longitude', 'latitude'],
   ['long', 'lat'],
-  ['x', 'y'],
 ];
 const HEADING = /^(heading|course|bearing|cog|hdg|track|azimuth)(_?deg(rees)?)?$/i;
 const LABEL = /^(name|label|title|callsign|call_sign|display_name)$/i;

@@ -1,5 +1,6 @@
 import type { Map as MapLibre, StyleSpecification } from 'maplibre-gl';
 import { feature, mesh } from 'topojson-client';
+import type { Geometry, Position } from 'geojson';
 import type { GeometryCollection, Topology } from 'topojson-specification';
 import atlas from 'world-atlas/countries-10m.json?url';
 import type { MapColours } from './colours';
@@ -21,7 +22,9 @@ export async function addLand(map: MapLibre, colours: MapColours, before?: strin
   if (!answer.ok) throw new Error(`The base map could not be loaded (${answer.status}).`);
   const world = (await answer.json()) as World;
   const { countries, land } = world.objects;
-  map.addSource('land', { type: 'geojson', data: feature(world, land) });
+  const earth = feature(world, land);
+  for (const { geometry } of earth.features) unwrap(geometry);
+  map.addSource('land', { type: 'geojson', data: earth });
   map.addSource('borders', { type: 'geojson', data: mesh(world, countries, (a, b) => a !== b) });
   const { css } = colours;
   map.addLayer({ id: 'land', type: 'fill', source: 'land', paint: { 'fill-color': css.land } }, before);
@@ -38,4 +41,22 @@ export function paint(map: MapLibre, { css }: MapColours): void {
   map.setPaintProperty('land', 'fill-color', css.land);
   map.setPaintProperty('coast', 'line-color', css.coast);
   map.setPaintProperty('borders', 'line-color', css.border);
+}
+
+/** Where a coast crosses the meridian of 180° it goes on beyond it, instead of back around the Earth. */
+export function unwrap(geometry: Geometry): void {
+  if (geometry.type === 'Polygon') geometry.coordinates.forEach(unwrapRing);
+  else if (geometry.type === 'MultiPolygon') for (const one of geometry.coordinates) one.forEach(unwrapRing);
+}
+
+function unwrapRing(ring: Position[]): void {
+  let turns = 0;
+  let last = ring[0]?.[0] ?? 0;
+  for (const place of ring) {
+    const [lon, lat] = [place[0]!, place[1]!];
+    // The edge of Antarctica along the pole is no coast.
+    if (Math.abs(lon - last) > 180 && lat > -80) turns += lon < last ? 1 : -1;
+    last = lon;
+    place[0] = lon + 360 * turns;
+  }
 }

@@ -1,3 +1,5 @@
+import type { Geometry } from 'geojson';
+import { unwrap } from './basemap';
 import { describe, expect, it } from 'vitest';
 import { latOf, lonOf, xOf, yOf } from '../fold/mercator';
 import { NO_FRAME } from '../worker/protocol';
@@ -164,5 +166,28 @@ describe('ghosts', () => {
     expect(created).toMatchObject({ kind: 'created', label: 'new', from: null });
     expect([lonOf(created!.x), latOf(created!.y)]).toEqual([expect.closeTo(1), expect.closeTo(2)]);
     expect(changed).toMatchObject({ kind: 'changed', label: '1', from: { x: expect.closeTo(xOf(3)) } });
+  });
+});
+
+describe('the base map', () => {
+  it('goes on beyond the meridian of 180 degrees, there and back, but not along the pole', () => {
+    const ring = [
+      [178, -17],
+      [-179, -16],
+      [-178, -17],
+      [179, -18],
+      [178, -17],
+    ];
+    const pole = [
+      [-180, -84],
+      [180, -84],
+      [180, -90],
+      [-180, -90],
+      [-180, -84],
+    ];
+    const both: Geometry = { type: 'MultiPolygon', coordinates: [[ring], [structuredClone(pole)]] };
+    unwrap(both);
+    expect(ring.map(([lon]) => lon)).toEqual([178, 181, 182, 179, 178]);
+    expect(both.coordinates[1]).toEqual([pole]);
   });
 });
