@@ -11,6 +11,8 @@ const soon = { timeout: 60_000, interval: 200 };
 describe('the whole way from a row to the screen', () => {
   it('shows a row that the application wrote, in full', async () => {
     const { page, troubles } = await visit(browser, 'alice', `?entity=${marker.key}`);
+    await expect.poll(() => page.getByLabel('Status', { exact: true }).innerText(), soon).toBe('paused');
+    await page.keyboard.press('f'); // it may not be settled yet
     const inspector = page.getByRole('region', { name: 'Selected entity' });
     await expect.poll(() => inspector.innerText(), soon).toContain(String(marker.wind_kn));
     const entities = page.getByLabel('Number of entities');
