@@ -1,10 +1,11 @@
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launch, visit } from './browser';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { endSessions, launch, visit } from './browser';
 
 let browser: Browser;
 beforeAll(async () => void (browser = await launch()));
 afterAll(() => browser.close());
+beforeEach(endSessions);
 
 const soon = { timeout: 60_000, interval: 200 };
 

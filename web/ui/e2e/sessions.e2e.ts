@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { launch, tokens, url, visit } from './browser';
+import { endSessions, launch, tokens, url, visit } from './browser';
 
 let browser: Browser;
 beforeAll(async () => void (browser = await launch()));
@@ -8,15 +8,7 @@ afterAll(() => browser.close());
 
 const soon = { timeout: 60_000, interval: 200 };
 
-/** Whatever sessions are active: a test begins without. */
-beforeEach(async () => {
-  const as = { Authorization: `Bearer ${tokens.root}`, 'Content-Type': 'application/json' };
-  const found = await fetch(`${url}/admin/sessions?status=ACTIVE&size=100`, { headers: as });
-  const ids = ((await found.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
-  if (ids.length === 0) return;
-  const body = JSON.stringify({ session_ids: ids });
-  await fetch(`${url}/admin/sessions/terminate`, { method: 'POST', headers: as, body });
-});
+beforeEach(endSessions);
 
 async function ready(page: Page): Promise<void> {
   await expect.poll(() => page.getByRole('button', { name: 'New session' }).count(), soon).toBe(1);
