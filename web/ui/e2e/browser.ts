@@ -45,3 +45,13 @@ export async function visit(
   await page.goto(`${url}/${query}${who ? `#token=${tokens[who]}` : ''}`);
   return { page, troubles };
 }
+
+/** End whatever sessions are active: places are few. */
+export async function endSessions(): Promise<void> {
+  const headers = { Authorization: `Bearer ${tokens.root}`, 'Content-Type': 'application/json' };
+  const found = await fetch(`${url}/admin/sessions?status=ACTIVE&size=100`, { headers });
+  const ids = ((await found.json()) as { data: { id: string }[] }).data.map(({ id }) => id);
+  if (ids.length === 0) return;
+  const body = JSON.stringify({ session_ids: ids });
+  await fetch(`${url}/admin/sessions/terminate`, { method: 'POST', headers, body });
+}

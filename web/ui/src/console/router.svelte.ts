@@ -1,3 +1,4 @@
+import { untrack } from 'svelte';
 import { readLink, writeLink, type Link, type View } from '../lib';
 
 /** The address of the page: which view, and what the link says. The page's path never changes. */
@@ -20,8 +21,11 @@ export class Router {
 
   /** Say in the address what is shown; back does not lead here. */
   keep(link: Link): void {
-    this.link = { ...this.link, ...link };
-    history.replaceState(null, '', location.pathname + (writeLink(this.link) || '?'));
+    const before = untrack(() => this.link); // an effect that keeps a link does not depend on the one before
+    const [had, has] = [writeLink(before), writeLink({ ...before, ...link })];
+    if (had === has) return;
+    this.link = { ...before, ...link };
+    history.replaceState(null, '', location.pathname + (has || '?'));
   }
 
   /** The whole address of a link, to be shared. */

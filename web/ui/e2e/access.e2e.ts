@@ -1,0 +1,62 @@
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { endSessions, launch, visit } from './browser';
+
+let browser: Browser;
+beforeAll(async () => void (browser = await launch()));
+afterAll(() => browser.close());
+beforeEach(endSessions);
+
+const soon = { timeout: 60_000, interval: 200 };
+const SIZES = { wide: { width: 1280, height: 800 }, narrow: { width: 390, height: 844 } };
+const TABS = ['Sources', 'Sessions', 'Dead letters', 'Settings', 'Retention', 'Clips', 'Audit'];
+
+/** What axe finds, and whether the page is wider than the screen. */
+async function faultsOf(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+    .analyze();
+  const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`));
+  const wide = await page.evaluate<boolean>('document.documentElement.scrollWidth > innerWidth');
+  return wide ? [...found, 'the page is wider than the screen'] : found;
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env['MSR_PICTURES'];
+  if (folder) await page.screenshot({ path: `${folder}/${name.replaceAll(' ', '-')}.png` });
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    describe(`for everybody, ${colorScheme} and ${size}`, () => {
+      it('sessions, sharing and administration have no fault that axe knows', async () => {
+        const { page } = await visit(browser, 'root', '?view=sessions', { viewport, colorScheme });
+        const faults: Record<string, string[]> = {};
+        const look = async (name: string): Promise<void> => {
+          const found = await faultsOf(page);
+          if (found.length) faults[name] = found;
+          await picture(page, `${name}-${colorScheme}-${size}`);
+        };
+        await page.getByRole('button', { name: 'New session' }).click();
+        await expect.poll(() => page.getByText('in use here').count(), soon).toBe(1);
+        await look('sessions');
+        await page.getByRole('button', { name: 'Share' }).click();
+        await expect.poll(() => page.getByRole('dialog').count(), soon).toBe(1);
+        await look('share');
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: 'Terminate' }).first().click();
+        await page.getByRole('dialog').getByRole('button', { name: 'Terminate' }).click();
+        await expect.poll(() => page.getByText('in use here').count(), soon).toBe(0);
+        await page.getByRole('button', { name: 'Admin' }).click();
+        for (const tab of TABS) {
+          await page.getByRole('tab', { name: tab }).click();
+          await expect.poll(() => page.getByText('Loading …').count(), soon).toBe(0);
+          await look(tab);
+        }
+        expect(faults).toEqual({});
+        await page.context().close();
+      });
+    });
+  }
+}
