@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from msr_local.stack import Stack
+from msr_local.waiting import wait_until
 
 UI = Path(__file__).parents[2] / "web" / "ui"
 STORIES = sorted(path.name for path in (UI / "e2e").glob("*.e2e.ts"))
@@ -21,6 +22,14 @@ STATION, WIND = "E2E-1", 41.5
 def marked(stack: Stack) -> Stack:
     """A row is written as the application writes it; the browser has to see it."""
     with psycopg.connect(stack.postgres.dsn("source", "app"), autocommit=True) as source:
+        # The simulator begins by deleting rows that it does not know: after the third movement it has long done so.
+        seen = set()
+
+        def moves() -> bool:
+            seen.add(source.execute("SELECT max(updated_at) FROM air.flight").fetchone())
+            return len(seen) > 3
+
+        wait_until(moves, 60, "the simulator moves")
         source.execute(
             "INSERT INTO ops.weather (station, wind_kn, rain_mm, gusts, readings, observed_at)"
             " VALUES (%s, %s, 0, '{}', '{}', now()) ON CONFLICT DO NOTHING",

@@ -56,7 +56,7 @@ export class Buffer {
   /** What to fetch for a place; null: nothing. */
   need({ at, direction, speed, range }: Place): Need | null {
     const stretch = this.find(at);
-    if (!stretch) return { kind: 'open', window: this.#opening(at, range) };
+    if (!stretch) return this.#reaching(at, range) ?? { kind: 'open', window: this.#opening(at, range) };
     const room = this.bytes < this.budget;
     const ahead = Math.max(AHEAD * SECOND * speed, this.#segment);
     if (direction > 0 && stretch.end < Math.min(range.end, at + ahead) && room) {
@@ -99,6 +99,15 @@ export class Buffer {
 
   get #segment(): number {
     return LENGTHS[this.#length]!;
+  }
+
+  /** The end of a stretch may be so near that going on from there is less work than a whole state. */
+  #reaching(at: Instant, range: Interval): Need | null {
+    const before = this.#stretches.filter(({ end }) => end < at).sort((a, b) => a.end - b.end);
+    const stretch = before.at(-1);
+    if (!stretch || at - stretch.end > this.#segment) return null;
+    const { start, end } = this.#after(stretch, range);
+    return { kind: 'after', stretch, window: { start, end: Math.max(at, end) } };
   }
 
   #opening(at: Instant, range: Interval): Interval {

@@ -5,7 +5,7 @@ import { MsrError } from '../client/errors';
 import type { Row } from '../client/rows';
 import { histories, Model, rowOf } from '../fold/model';
 import type { Change } from '../fold/types';
-import { MINUTE, render, SECOND, type Instant } from '../instants';
+import { MINUTE, render, SECOND, type Instant, type Interval } from '../instants';
 import { pair } from './channels';
 import { Engine } from './engine';
 import { EnginePort } from './port';
@@ -59,7 +59,7 @@ function start(model: Model, budgetBytes = 100_000_000): { port: EnginePort; ser
   open.push(port);
   port.begin({ baseUrl: '', budgetBytes });
   let number = 0;
-  const see: See = (at, direction = 1) =>
+  const see: See = (at, direction = 1, range = RANGE) =>
     new Promise((resolve) => {
       const wish = ++number;
       const end = port.listen((told) => {
@@ -67,12 +67,12 @@ function start(model: Model, budgetBytes = 100_000_000): { port: EnginePort; ser
         end();
         resolve(told.frame);
       });
-      port.show({ number: wish, at, direction, speed: 1, range: RANGE });
+      port.show({ number: wish, at, direction, speed: 1, range });
     });
   return { port, server, see };
 }
 
-type See = (at: Instant, direction?: 1 | -1) => Promise<Frame>;
+type See = (at: Instant, direction?: 1 | -1, range?: Interval) => Promise<Frame>;
 
 const SOME = new Model(
   Array.from({ length: 60 }, (_, n): Change => {
@@ -117,6 +117,17 @@ describe('the engine', () => {
     const asked = server.asked;
     await see(RANGE.start + 5 * MINUTE + 30 * SECOND, -1);
     expect(server.asked - asked).toBeLessThanOrEqual(2); // ahead, in the new direction: not for this moment
+  });
+
+  it('goes on from where it is, without a whole state, when the newest is followed', async () => {
+    const { server, see } = start(SOME);
+    let states = 0;
+    const state = server.model.state.bind(server.model);
+    server.model = Object.assign(new Model(SOME.history), { state: (at: Instant) => (states++, state(at)) });
+    for (let at = RANGE.start + 5 * MINUTE; at < RANGE.end; at += 3 * SECOND) {
+      await see(at, 1, { start: RANGE.start, end: at });
+    }
+    expect(states).toBe(1);
   });
 
   it('finds, filters and sorts, and gives the rows that are seen', async () => {
