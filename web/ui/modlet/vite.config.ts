@@ -14,7 +14,7 @@ function adopted(): Plugin {
       for (const [name, file] of Object.entries(bundle)) {
         if (file.type !== 'asset' || !name.endsWith('.css')) continue;
         css += String(file.source);
-        delete bundle[name];
+        Reflect.deleteProperty(bundle, name);
       }
       const chunks = Object.values(bundle).filter((file) => file.type === 'chunk');
       const chunk = chunks.find(({ code }) => PLACE.test(code));
