@@ -3,7 +3,7 @@ import globals from 'globals';
 import ts from 'typescript-eslint';
 
 export default ts.config(
-  { ignores: ['node_modules', 'dist', 'example', 'src/lib/client/schema.d.ts'] },
+  { ignores: ['node_modules', 'dist', '.svelte-kit', 'example', 'src/lib/client/schema.d.ts'] },
   ...ts.configs.strict,
   ...svelte.configs.recommended,
   { languageOptions: { globals: { ...globals.browser, ...globals.node } } },

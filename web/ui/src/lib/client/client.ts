@@ -2,7 +2,7 @@ import createFetch, { type Client } from 'openapi-fetch';
 import { parse, render, type Instant, type Interval } from '../instants';
 import { MsrError } from './errors';
 import { rows } from './ndjson';
-import type { Closing, DiffRow, Ending, Filters, Row, StreamOptions } from './rows';
+import type { Closing, DiffRow, Ending, Filters, OldRows, Row, StreamOptions } from './rows';
 import { serverEvents, type ServerEvent } from './sse';
 import type { components, paths } from './schema';
 
@@ -38,6 +38,8 @@ export type RowStream = AsyncGenerator<Row[], Closing>;
  * `MsrError`. The answers that are long come as streams.
  */
 export interface ReplayClient {
+  /** What it was made of: an engine in another thread makes one like it. */
+  readonly options: ClientOptions;
   readonly api: Client<paths>;
   range(signal?: AbortSignal): Promise<Range>;
   /** The state of every live entity at an instant. */
@@ -79,7 +81,7 @@ class HttpClient implements ReplayClient {
   readonly api: Client<paths>;
   readonly #base: string;
 
-  constructor(private readonly options: ClientOptions) {
+  constructor(readonly options: ClientOptions) {
     this.#base = options.baseUrl.replace(/\/$/, '');
     this.api = createFetch<paths>({ baseUrl: this.#base || origin(), fetch: (request) => this.#send(request) });
   }
@@ -95,12 +97,12 @@ class HttpClient implements ReplayClient {
   }
 
   state(at: Instant, filters: Filters = {}, options: StreamOptions = {}): RowStream {
-    return this.#rows('/replay/state', { timestamp: render(at), ...written(filters) }, options);
+    return this.#rows('/replay/state', { timestamp: render(at), ...written(filters, filters.oldStates) }, options);
   }
 
   events(window: Interval, filters: Filters = {}, options: StreamOptions = {}): RowStream {
     const moments = { start: render(window.start), end: render(window.end) };
-    return this.#rows('/replay/events', { ...moments, ...written(filters) }, options);
+    return this.#rows('/replay/events', { ...moments, ...written(filters, filters.oldEvents) }, options);
   }
 
   diff(
@@ -109,7 +111,7 @@ class HttpClient implements ReplayClient {
     options: StreamOptions = {},
   ): AsyncGenerator<DiffRow[], Closing> {
     const moments = { from: render(between.start), to: render(between.end) };
-    return this.#rows<DiffRow>('/replay/diff', { ...moments, ...written({ tables }) }, options);
+    return this.#rows<DiffRow>('/replay/diff', { ...moments, ...written({ tables }, undefined) }, options);
   }
 
   async *follow(path: string, query: Record<string, string> = {}, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
@@ -170,12 +172,13 @@ class HttpClient implements ReplayClient {
 }
 
 /** Filters as query parameters. */
-function written(filters: Filters): Record<string, string> {
+function written(filters: Filters, old: OldRows | undefined): Record<string, string> {
   return {
     ...(filters.tables?.length ? { tables: filters.tables.join(',') } : {}),
     ...(filters.fields?.length ? { fields: filters.fields.join(',') } : {}),
     ...(filters.bbox ? { bbox: filters.bbox.join(',') } : {}),
     ...(filters.clip ? { source: `clip:${filters.clip}` } : {}),
+    ...(old?.tables.length ? { filter_tables: old.tables.join(','), filter_min_timestamp: render(old.before) } : {}),
   };
 }
 

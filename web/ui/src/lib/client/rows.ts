@@ -54,6 +54,15 @@ export interface Filters {
   readonly bbox?: readonly [number, number, number, number];
   /** A clip instead of the recording. */
   readonly clip?: string;
+  /** Left out of states, and of events: what is older, of some tables; other tables are untouched. */
+  readonly oldStates?: OldRows;
+  readonly oldEvents?: OldRows;
+}
+
+/** Rows of these tables from before an instant. */
+export interface OldRows {
+  readonly tables: readonly string[];
+  readonly before: Instant;
 }
 
 export interface StreamOptions {

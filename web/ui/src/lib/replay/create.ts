@@ -1,4 +1,4 @@
-import { createReplay, type ClientOptions } from '../client/client';
+import { createReplay, type ClientOptions, type ReplayClient } from '../client/client';
 import { startWorker } from '../worker/channels';
 import { EnginePort } from '../worker/port';
 import type { BookmarkStore } from './bookmarks';
@@ -14,10 +14,14 @@ export interface StartOptions extends ClientOptions {
 
 /** A replay with a client and an engine in a worker; `open()` it, and `close()` it in the end. */
 export function startReplay(options: StartOptions): Replay {
-  const client = createReplay(options);
-  const tokens = async (renew: boolean): Promise<string | undefined> =>
-    renew ? options.renewToken?.() : options.getToken?.();
+  return replayOf(createReplay(options), options);
+}
+
+/** The same of a client that there is already. */
+export function replayOf(client: ReplayClient, more: Pick<StartOptions, 'budgetBytes' | 'bookmarks'> = {}): Replay {
+  const { baseUrl, getToken, renewToken } = client.options;
+  const tokens = async (renew: boolean): Promise<string | undefined> => (renew ? renewToken?.() : getToken?.());
   const engine = new EnginePort(startWorker(), tokens);
-  engine.begin({ baseUrl: options.baseUrl, budgetBytes: options.budgetBytes ?? BUDGET });
-  return new Replay({ client, engine, bookmarks: options.bookmarks });
+  engine.begin({ baseUrl, budgetBytes: more.budgetBytes ?? BUDGET });
+  return new Replay({ client, engine, bookmarks: more.bookmarks });
 }

@@ -3,6 +3,7 @@ import type { Said, Told } from './protocol';
 
 /** The way to an engine in a thread of its own. */
 export function startWorker(): Channel<Said, Told> {
+  if (typeof Worker === 'undefined') return SILENT;
   const worker = new Worker(new URL('./engine.worker.ts', import.meta.url), { type: 'module', name: 'msr-engine' });
   return {
     send: (message, transfer = []) => worker.postMessage(message, transfer),
@@ -10,6 +11,9 @@ export function startWorker(): Channel<Said, Told> {
     close: () => worker.terminate(),
   };
 }
+
+/** Where pages are rendered there is no engine: nothing is asked, nothing is shown but that it loads. */
+const SILENT: Channel<Said, Told> = { send: () => undefined, listen: () => undefined, close: () => undefined };
 
 /** A way within one thread, both its ends: for tests, and where there are no workers. */
 export function pair<A, B>(): [Channel<A, B>, Channel<B, A>] {

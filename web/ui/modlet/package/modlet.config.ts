@@ -1,0 +1,1 @@
+export { config } from './src/lib/aoh/msr/modlet.config';

@@ -1,0 +1,1 @@
+export { setup } from './src/lib/aoh/msr/modlet.setup';

@@ -1,0 +1,1 @@
+export * from 'msr-replay/compat';

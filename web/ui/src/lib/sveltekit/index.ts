@@ -1,0 +1,2 @@
+export { createReplayHandler, type HandlerOptions, type ReplayEvent } from './handler';
+export type { Scope } from './allowed';
