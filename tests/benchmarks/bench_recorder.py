@@ -84,7 +84,7 @@ def _costs(found: Rounds) -> list[Row]:
         Row("two workers", f"{_rate(found.two):,.0f} events/s"),
         at_most(
             "CPU seconds per million events, two workers to one", more, 1.15,
-            f"{shared:.1f} to {alone:.1f} s = {more:.2f} x", "1.15 x",
+            f"{shared:.1f} to {alone:.1f} s = {more:.3f} x", "1.15 x",
         ),
         Row("the JDBC sink's CPU seconds per million", f"{median(found.sink_cpu):.1f} s"),
     ]  # fmt: skip

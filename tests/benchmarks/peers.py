@@ -48,7 +48,7 @@ async def peers(connection: Connection, at: int) -> AsyncIterator[Peers]:
     """The peers, with the rows of the state at an instant in a table of their own."""
     await connection.execute("SET enable_seqscan TO on")
     await connection.execute(f"CREATE TABLE bench_rows AS SELECT * FROM ({_LAST}) e WHERE op <> 'd'", at, timeout=600)
-    await connection.execute("VACUUM (ANALYZE) bench_rows")
+    await connection.execute("VACUUM (ANALYZE) bench_rows", timeout=600)
     with tempfile.TemporaryDirectory() as folder:
         yield Peers(connection, Path(folder) / "rows")
 

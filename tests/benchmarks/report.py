@@ -105,7 +105,7 @@ class Report:
         """Put it between the README's markers for this size."""
         marks = f"<!-- {self.size} -->", f"<!-- end of {self.size} -->"
         pattern = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
-        text, found = pattern.subn(lambda _: f"{marks[0]}\n{self.markdown()}\n{marks[1]}", readme.read_text())
+        text, found = pattern.subn(lambda _: f"{marks[0]}\n\n{self.markdown()}\n\n{marks[1]}", readme.read_text())
         if not found:
             raise SystemExit(f"{readme} has no place for this: {' … '.join(marks)}")
         readme.write_text(text)
