@@ -233,12 +233,13 @@ def _set_sequence(change: Change | Command, text: str | None) -> None:
     quoted = text.split('"')  # five parts when both are there; twice as fast as a JSON parser, and on every record
     try:
         if len(quoted) == 5:
-            change.commit_lsn = int(quoted[1])
-            change.sequence = (change.commit_lsn, int(quoted[3]))
+            commit_lsn = change.commit_lsn = int(quoted[1])
+            lsn = int(quoted[3])
+            change.sequence = (commit_lsn, lsn)
+            if not (0 <= commit_lsn < 2**63 and 0 <= lsn < 2**63):
+                raise ValueError("beyond 64 bits")
         elif len(quoted) != 3:
             raise ValueError("not a pair of quoted numbers")
-        if change.sequence is not None and not all(0 <= half < 2**63 for half in change.sequence):
-            raise ValueError("beyond 64 bits")
     except ValueError as error:
         raise with_identity(RecordError("BAD_SEQUENCE", f"source.sequence is {text!r}: {error}"), change) from error
 

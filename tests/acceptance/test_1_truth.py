@@ -31,23 +31,23 @@ def test_every_moment_is_as_it_was(scene: Scene) -> None:
 
 
 def test_what_differs_between_two_moments_makes_the_later_one_of_the_earlier(scene: Scene) -> None:
-    """Of each tenant, while an application works: what was before, field by field, is what the earlier state has."""
+    """Of each tenant, while an application worked: what was before, field by field, is what the earlier state has."""
     scene.only_worker()
     with scene.workload.running():
         begun = now(scene.app_dsn)
         scene.workload.go_on(150)
-        end = now(scene.app_dsn)
-        scene.api().wait_settled(end)
-        moments = [begun + part * (end - begun) for part in (0, 0.3, 0.31, 0.7, 1)]
-        seen: set[str] = set()
-        for person, (early, late) in itertools.product(("alice", "bob"), itertools.combinations(moments, 2)):
-            api = scene.api(person)
-            answer = api.get("/replay/diff", None, **{"from": text(early), "to": text(late)})
-            world = _world(api, early)
-            seen |= {one["change"] for one in answer.rows}
-            for one in answer.rows:
-                _apply(world, one)
-            assert world == _world(api, late)
+    end = now(scene.app_dsn)
+    scene.api().wait_settled(end)
+    moments = [begun + part * (end - begun) for part in (0, 0.3, 0.31, 0.7, 1)]
+    seen: set[str] = set()
+    for person, (early, late) in itertools.product(("alice", "bob"), itertools.combinations(moments, 2)):
+        api = scene.api(person)
+        answer = api.get("/replay/diff", None, **{"from": text(early), "to": text(late)})
+        world = _world(api, early)
+        seen |= {one["change"] for one in answer.rows}
+        for one in answer.rows:
+            _apply(world, one)
+        assert world == _world(api, late)
     assert seen == {"created", "changed", "deleted"}
 
 
