@@ -46,6 +46,7 @@ describe('positions', () => {
   });
 
   it.each([
+    ['some numbers', { gusts: [10.9, 9.3, 10.1] }],
     ['nothing of the kind', { name: 'x', count: 3, tags: ['a'], body: { type: 'note' } }],
     ['x and y of a chart', { x: 1200, y: 900 }],
     ['text that is no number', { lon: 'east', lat: 'north' }],

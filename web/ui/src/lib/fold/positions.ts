@@ -113,6 +113,7 @@ function geojson(value: unknown): Place | null {
       return null;
     }
   }
+  if (Array.isArray(shape)) return null; // some numbers, not a shape
   for (let depth = 0; depth < 8 && typeof shape === 'object' && shape !== null; depth++) {
     const one = shape as { geometry?: unknown; coordinates?: unknown; features?: unknown; geometries?: unknown };
     if (Array.isArray(shape)) {
