@@ -57,6 +57,7 @@ export class World {
       zoom: 1,
       maxZoom: NEAREST,
       attributionControl: false,
+      locale: { 'Map.Title': 'Moving map' }, // the region around it is the map
       dragRotate: false,
       pitchWithRotate: false,
       touchPitch: false,
