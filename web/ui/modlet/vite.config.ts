@@ -46,6 +46,6 @@ export default defineConfig({
         assetFileNames: 'assets/[name]-[hash][extname]',
       },
     },
-    modulePreload: { polyfill: false },
+    modulePreload: false, // the application's bundler renames what would be named here
   },
 });
