@@ -4,7 +4,9 @@ import { createReplay } from '../client/client';
 import { MadeEngine, madeReplay } from '../components/testing';
 import { parse, render } from '../instants';
 import { Comparing } from './comparing.svelte';
-import { countsOf, KINDS, marksOf, narrowed, ofComparison, ofRow, type Difference } from './differences';
+import { latOf, lonOf } from '../fold/mercator';
+import { ghostsOf } from '../map/ghosts';
+import { countsOf, KINDS, narrowed, ofComparison, ofRow, type Difference } from './differences';
 import { readTyped, typed } from './moments';
 
 const ROWS: DiffRow[] = [
@@ -47,11 +49,11 @@ describe('differences', () => {
   });
 
   it('are on the map where their position is known', () => {
-    expect(marksOf(all, { 'sea.vessel': RULE })).toEqual([
-      { lon: 103, lat: 1, kind: 'created', key: 'sea.vessel:1' },
-      { lon: 104, lat: 2, kind: 'deleted', key: 'sea.vessel:3' },
+    expect(ghostsOf(all, { 'sea.vessel': RULE }).map(({ kind, x, y }) => [kind, lonOf(x), latOf(y)])).toEqual([
+      ['created', expect.closeTo(103), expect.closeTo(1)],
+      ['deleted', expect.closeTo(104), expect.closeTo(2)],
     ]);
-    expect(marksOf(all, {})).toEqual([]);
+    expect(ghostsOf(all, {})).toEqual([]);
   });
 
   it('are the same from the buffer', () => {

@@ -1,7 +1,6 @@
 import type { DiffRow } from '../client/rows';
-import { placeOf } from '../fold/positions';
 import { cellText } from '../fold/rows';
-import { keyOf, type Key, type State, type TableRule } from '../fold/types';
+import { keyOf, type Key, type State } from '../fold/types';
 import type { Comparison } from '../worker/protocol';
 
 export const KINDS = ['created', 'changed', 'deleted'] as const;
@@ -19,14 +18,6 @@ export interface Difference {
   readonly fields: readonly { readonly field: string; readonly before: unknown; readonly after: unknown }[];
   /** Fields that may have changed: what they were, or are, was never told. */
   readonly unknown: readonly string[];
-}
-
-/** Something on the map. */
-export interface Mark {
-  readonly lon: number;
-  readonly lat: number;
-  readonly kind: Kind;
-  readonly key: Key;
 }
 
 /** What the server says of one entity. */
@@ -52,15 +43,6 @@ export function ofComparison({ created, changed, deleted }: Comparison): Differe
     return { key, table, id, kind: 'changed', state: after, fields: each, unknown: [] };
   });
   return [...whole('created', created), ...partly, ...whole('deleted', deleted)];
-}
-
-/** Where entities differ, as far as the difference says where they are. */
-export function marksOf(differences: readonly Difference[], rules: Readonly<Record<string, TableRule>>): Mark[] {
-  return differences.flatMap(({ key, table, kind, state }) => {
-    const source = rules[table]?.position;
-    const place = source ? placeOf(source, state) : null;
-    return place ? [{ lon: place.lon, lat: place.lat, kind, key }] : [];
-  });
 }
 
 export type Counts = Readonly<Record<Kind, number>>;

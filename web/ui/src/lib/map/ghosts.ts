@@ -1,33 +1,34 @@
+import type { Difference } from '../compare/differences';
 import { xOf, yOf } from '../fold/mercator';
 import { labelOf, placeOf } from '../fold/positions';
 import type { Point, State, TableRule } from '../fold/types';
-import type { Comparison } from '../worker/protocol';
 
 /** An entity that two instants differ by; `from`: where it was before. */
 export interface Ghost extends Point {
-  readonly kind: 'created' | 'deleted' | 'changed';
+  readonly kind: Difference['kind'];
   readonly label: string;
   readonly from: Point | null;
+}
+
+/** What of the differences can be shown on the map: as far as they say where they are. */
+export function ghostsOf(
+  differences: readonly Difference[],
+  rules: Readonly<Record<string, TableRule>>,
+): readonly Ghost[] {
+  return differences.flatMap((one) => {
+    const rule = rules[one.table];
+    const point = pointOf(rule, one.state);
+    if (!point) return [];
+    const from = one.kind === 'changed' ? pointOf(rule, stateBefore(one)) : null;
+    return [{ ...point, kind: one.kind, label: labelOf(rule, one.id, one.state), from }];
+  });
+}
+
+function stateBefore({ state, fields }: Difference): State {
+  return { ...state, ...Object.fromEntries(fields.map(({ field, before }) => [field, before])) };
 }
 
 function pointOf(rule: TableRule | undefined, state: State): Point | null {
   const place = rule?.position ? placeOf(rule.position, state) : null;
   return place && { x: xOf(place.lon), y: yOf(place.lat) };
-}
-
-/** What of a comparison can be shown on the map. */
-export function ghostsOf(comparison: Comparison, rules: Readonly<Record<string, TableRule>>): Ghost[] {
-  const { created, deleted, changed } = comparison;
-  const all = [
-    ...deleted.map((row) => ({ ...row, kind: 'deleted' as const, before: null, after: row.state })),
-    ...created.map((row) => ({ ...row, kind: 'created' as const, before: null, after: row.state })),
-    ...changed.map((row) => ({ ...row, kind: 'changed' as const })),
-  ];
-  return all.flatMap(({ kind, table, id, before, after }) => {
-    const rule = rules[table];
-    const point = pointOf(rule, after);
-    if (!point) return [];
-    const from = before && pointOf(rule, before);
-    return [{ ...point, kind, label: labelOf(rule, id, after), from }];
-  });
 }

@@ -5,6 +5,7 @@ import { latOf, lonOf, xOf, yOf } from '../fold/mercator';
 import { NO_FRAME } from '../worker/protocol';
 import { clusters, LEAST, some } from './clusters';
 import { parseColour, pixelOf } from './colours';
+import { ofComparison } from '../compare/differences';
 import { ghostsOf } from './ghosts';
 import { shortNumber } from './overlay';
 import { nearCentre, pick } from './pick';
@@ -161,7 +162,7 @@ describe('ghosts', () => {
       deleted: [{ ...row, slot: 1, since: 0, state: { name: 'nowhere' } }],
       changed: [{ ...row, before: { lon: 3, lat: 4 }, after: { lon: 5, lat: 6 }, fields: ['lon', 'lat'] }],
     };
-    const [created, changed, ...others] = ghostsOf(comparison, { 'a.b': rule });
+    const [created, changed, ...others] = ghostsOf(ofComparison(comparison), { 'a.b': rule });
     expect(others).toEqual([]);
     expect(created).toMatchObject({ kind: 'created', label: 'new', from: null });
     expect([lonOf(created!.x), latOf(created!.y)]).toEqual([expect.closeTo(1), expect.closeTo(2)]);
