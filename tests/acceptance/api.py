@@ -32,9 +32,19 @@ class Answer(NamedTuple):
         return rows
 
     @property
+    def entities(self) -> list[dict[str, Any]]:
+        """The rows of a whole state, by table and entity: as it is served it has no order."""
+        return by_entity(self.rows)
+
+    @property
     def settled_until(self) -> datetime:
         """How far the past is settled."""
         return datetime.fromisoformat(self.headers["x-settled-until"])
+
+
+def by_entity(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a state in an order in which two of them can be compared."""
+    return sorted(rows, key=lambda row: (row["table_name"], row["entity_id"]))
 
 
 def text(moment: datetime) -> str:

@@ -126,10 +126,10 @@ def test_answers_are_compressed_when_that_is_accepted(scene: Scene) -> None:
     zstd = scene.api().get("/replay/state", {"Accept-Encoding": "gzip, zstd"}, **query)
     assert "content-encoding" not in plain.headers
     assert (gzipped.headers["content-encoding"], zstd.headers["content-encoding"]) == ("gzip", "zstd")
-    rows = plain.rows
-    assert gzipped._replace(body=gzip.decompress(gzipped.body)).rows == rows
+    rows = plain.entities
+    assert gzipped._replace(body=gzip.decompress(gzipped.body)).entities == rows
     with zstandard.ZstdDecompressor().stream_reader(zstd.body) as reader:
-        assert zstd._replace(body=reader.read()).rows == rows
+        assert zstd._replace(body=reader.read()).entities == rows
     assert all(answer.settled_until >= at for answer in (plain, gzipped, zstd))
     assert rows
     assert set(rows[0]) >= {"entity_id", "entity_state", "op", "event_timestamp", "table_name"}
