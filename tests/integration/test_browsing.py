@@ -254,7 +254,8 @@ async def test_a_table_untouched_since_the_cutoff_is_still_there(settings: Setti
         async with snapshot(w, "t1") as s:
             [table] = await counting.tables(s, s.resolve(None))
         assert table == {
-            "table_name": "s.t", "source": "d", "columns": ["id", "tenant_id", "name"], "changes": 0,
+            "table_name": "s.t", "source": "d", "columns": ["id", "tenant_id", "name"], "key": ["id"],
+            "location": None, "changes": 0,
             "first_minute": None, "last_row_at": instants.render(written),
         }  # fmt: skip
         async with snapshot(w, "t2") as s:

@@ -21,6 +21,7 @@ from msr_stream.errors import Unavailable
 from msr_stream.instants import DAY, HOUR, SECOND, now, parse, render
 from msr_stream.replay import StateQuery
 from msr_stream.settings import Settings
+from msr_stream.store import planning
 from msr_stream.store import replay as store_replay
 from msr_stream.store.database import Database
 from msr_stream.store.keyframes import Keyframes
@@ -28,6 +29,8 @@ from msr_stream.store.migrations import migrate
 from msr_stream.store.replica import Replica, inspect_replica
 from msr_stream.store.retaining import Retaining
 from msr_stream.store.retention import Retention
+from msr_stream.store.sinks import Sink
+from msr_stream.store.snapshot import Snapshot
 from msr_stream.store.standing import Standings
 from tests.conftest import history_settings
 from tests.integration.test_live import Frame, hear
@@ -249,14 +252,22 @@ async def test_an_answer_that_holds_up_replaying_is_ended_and_says_why(
 
 
 async def test_an_answer_that_has_begun_is_cut_when_replaying_ends_it(
-    settings: Settings, standby: Standby, tmp_path: Path
+    settings: Settings, standby: Standby, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It never looks complete; what is asked for then is answered, or 503."""
+    copy, dropped = Snapshot._copy, asyncio.Event()
+
+    async def slice_by_slice(connection: Any, statement: str, sink: Sink) -> None:
+        await copy(connection, statement, sink)
+        await dropped.wait()
+
+    monkeypatch.setattr(Snapshot, "_copy", staticmethod(slice_by_slice))
+    monkeypatch.setattr(planning, "FIRST_SLICE", SECOND // 10)
     async with world(settings) as w, site(w.settings, tmp_path, ROUTES) as (client, headers, _):
-        begun = await many(w, number := 80_000)  # more than sockets hold
+        begun = await many(w, number := 80_000)
         await asyncio.to_thread(standby.catch_up)
         window = {"start": render(begun), "end": render(begun + 10 * number)}
-        lines = headers | {"Accept": "application/x-ndjson"}
+        lines = headers | {"Accept": "application/x-ndjson", "Accept-Encoding": "identity"}
         received: list[bytes] = []
 
         async def receive(content: StreamReader) -> None:
@@ -267,6 +278,7 @@ async def test_an_answer_that_has_begun_is_cut_when_replaying_ends_it(
             received.append(await answer.content.readany())
             await w.fetch("DROP TABLE cdc_event CASCADE")
             await _holds(standby, f"SELECT to_regclass('{w.settings.database_schema}.cdc_event') IS NULL")
+            dropped.set()
             with pytest.raises(ClientPayloadError):
                 await receive(answer.content)
         whole = b"".join(received)
@@ -279,7 +291,7 @@ async def test_an_answer_ends_after_the_longest_that_one_may_take(
 ) -> None:
     """All its statements together: so retention knows how long it has to wait for those on a replica."""
     async with told(settings, standby) as (w, at):
-        monkeypatch.setattr(store_replay, "LONGEST", 0.3)
+        monkeypatch.setattr(store_replay, "LONGEST", 2.0)
 
         async def answer() -> None:
             async with w.replay.snapshot("t1", at) as snapshot:
