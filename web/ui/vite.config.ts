@@ -37,6 +37,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows no data: scripts
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 1200,
+    rolldownOptions: { checks: { pluginTimings: false } }, // who runs `make demo` has no use for them
   },
   server: { proxy: Object.fromEntries(PASSED_ON.map((path) => [path, API])) },
   resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},

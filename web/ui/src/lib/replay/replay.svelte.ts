@@ -17,8 +17,6 @@ const PICTURE = 100;
 const RANGE_EVERY = 2_000;
 /** A stretch without any change is idle if watching it would take longer, milliseconds. */
 const IDLE = 2_000;
-/** Recording counts as begun so long before the first minute with a change. */
-const MARGIN = 60 * SECOND;
 
 export type Status = 'loading' | 'playing' | 'paused' | 'buffering' | 'error';
 
@@ -439,8 +437,8 @@ export class Replay {
     this.serverNow = found.now;
     this.longestWindow = found.longestWindow;
     if (found.settledUntil === null) return;
-    // Of a table without a first minute retention has left no change: it goes back as far as one may see.
-    const first = (minute: string | null) => (minute === null ? found.earliest : parse(minute) - MARGIN);
+    // Recording begins with the first minute that holds a change. Of a table without one retention has left no change: it goes back as far as one may see.
+    const first = (minute: string | null) => (minute === null ? found.earliest : parse(minute));
     const recorded = Math.min(...this.tables.map((table) => first(table.first_minute)));
     const start = Number.isFinite(recorded) ? Math.max(found.earliest, recorded) : found.earliest;
     this.range = { start: Math.min(start, found.settledUntil), end: found.settledUntil };
