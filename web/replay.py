@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from msr_stream.replay import diff_query, events_query, state_query
 from msr_stream.segments import Rendering
 from msr_stream.store.diff import diff as differences
+from msr_stream.store.sinks import Sink
 from msr_stream.store.snapshot import Snapshot
 from web.cached import Cached, about
 from web.middleware import limited
@@ -108,41 +109,46 @@ async def state(request: web.Request) -> web.StreamResponse:
 async def events(request: web.Request) -> web.StreamResponse:
     """Everything that changed in a window, in order."""
     query = events_query(request.query, lists(request))
-    world = await world_of(request)
-    world.check_early(query.end)
-    standing = await world.standing(query.end, query.start)
-    if standing is not None:
-        standing.bounds.check_window(query.start, query.end)
-    cached = Cached(request, standing, [query.start, query.end], query.filter.only)
-    if (kept := await cached.serve()) is not None:
-        return kept
-    async with cached.rendering() as rendering, world.snapshot(query.end) as snapshot:
-        snapshot.bounds.check_window(query.start, query.end)
-        snapshot.resolve(query.end)
-        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.filter.only, query.start)
-        async with Answer(request, headers, incomplete, rendering) as answer:
-            await snapshot.events(query, answer.write)
-    return await answer.sent()
+
+    async def read(snapshot: Snapshot, sink: Sink) -> None:
+        await snapshot.events(query, sink)
+
+    return await _of_window(request, (query.start, query.end), query.filter.only, read)
 
 
 @limited
 async def diff(request: web.Request) -> web.StreamResponse:
     """What differs between two moments: entities created, changed and deleted; shard by shard, by table and entity."""
     query = diff_query(request.query, lists(request))
+
+    async def read(snapshot: Snapshot, sink: Sink) -> None:
+        await differences(snapshot, query, sink)
+
+    return await _of_window(request, (query.start, query.end), query.tables, read)
+
+
+async def _of_window(
+    request: web.Request,
+    window: tuple[int, int],
+    tables: Sequence[str],
+    read: Callable[[Snapshot, Sink], Awaitable[None]],
+) -> web.StreamResponse:
+    """What is read of a window, of some tables or, with none named, of all."""
+    start, end = window
     world = await world_of(request)
-    world.check_early(query.end)
-    standing = await world.standing(query.end, query.start)
+    world.check_early(end)
+    standing = await world.standing(end, start)
     if standing is not None:
-        standing.bounds.check_window(query.start, query.end)
-    cached = Cached(request, standing, [query.start, query.end], query.tables)
+        standing.bounds.check_window(start, end)
+    cached = Cached(request, standing, window, tables)
     if (kept := await cached.serve()) is not None:
         return kept
-    async with cached.rendering() as rendering, world.snapshot(query.end) as snapshot:
-        snapshot.bounds.check_window(query.start, query.end)
-        snapshot.resolve(query.end)
-        headers, incomplete = await _headers(snapshot, query.end, cached, rendering, query.tables, query.start)
+    async with cached.rendering() as rendering, world.snapshot(end) as snapshot:
+        snapshot.bounds.check_window(start, end)
+        snapshot.resolve(end)
+        headers, incomplete = await _headers(snapshot, end, cached, rendering, tables, start)
         async with Answer(request, headers, incomplete, rendering) as answer:
-            await differences(snapshot, query, answer.write)
+            await read(snapshot, answer.write)
     return await answer.sent()
 
 
