@@ -1,5 +1,6 @@
 import { SECOND, type Interval } from '../instants';
-import { FASTEST, SLOWEST, type Replay } from './replay.svelte';
+import { FASTEST, SLOWEST } from './playhead.svelte';
+import type { Replay } from './replay.svelte';
 
 /** What the page may do beside the replay: views, help, sharing. A page gives what it can. */
 export interface Surroundings {
