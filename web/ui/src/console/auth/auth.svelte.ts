@@ -52,6 +52,42 @@ export class Waiting {
   }
 }
 
+/** What is the same wherever tokens come from: what they say, and the wait for a new one. */
+export abstract class TokenHolder {
+  protected readonly waiting = new Waiting();
+  /** The token that is held now. */
+  protected abstract readonly token: string | undefined;
+  readonly #said = $derived.by(() => claims(this.token));
+
+  get signedIn(): boolean {
+    return this.token !== undefined;
+  }
+
+  get standing(): Standing {
+    return this.waiting.standing;
+  }
+
+  get name(): string | undefined {
+    return nameIn(this.#said);
+  }
+
+  get tenant(): string | undefined {
+    return tenantIn(this.#said);
+  }
+
+  get roles(): readonly string[] {
+    return rolesIn(this.#said);
+  }
+
+  putOff(): void {
+    this.waiting.end(undefined);
+  }
+
+  resume(): void {
+    this.waiting.resume();
+  }
+}
+
 /** What a token says; nothing of it is verified here, the server does that. */
 export function claims(token: string | undefined): Record<string, unknown> {
   try {

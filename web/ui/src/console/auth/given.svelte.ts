@@ -1,23 +1,22 @@
-import { claims, nameIn, rolesIn, tenantIn, Waiting, type Auth, type Standing } from './auth.svelte';
+import { TokenHolder, type Auth } from './auth.svelte';
 
 const KEPT = 'msr.token';
 
 /** A token from the address (`#token=…`), as the demo gives one; it leaves the address at once, and stays in the tab. */
-export class GivenToken implements Auth {
+export class GivenToken extends TokenHolder implements Auth {
   readonly atRealm = false;
-  readonly #waiting = new Waiting();
   readonly #kept: Storage;
-  #token = $state.raw<string | undefined>(undefined);
-  #said = $derived(claims(this.#token));
+  protected token = $state.raw<string | undefined>(undefined);
 
   constructor(address: Location = location, kept: Storage = sessionStorage) {
+    super();
     this.#kept = kept;
     const given = tokenIn(address.hash);
     if (given) {
       kept.setItem(KEPT, given);
       history.replaceState(null, '', address.pathname + address.search);
     }
-    this.#token = given ?? kept.getItem(KEPT) ?? undefined;
+    this.token = given ?? kept.getItem(KEPT) ?? undefined;
   }
 
   /** Whether a token was given, now or before in this tab. */
@@ -25,32 +24,12 @@ export class GivenToken implements Auth {
     return tokenIn(address.hash) !== undefined || kept.getItem(KEPT) !== null;
   }
 
-  get signedIn(): boolean {
-    return this.#token !== undefined;
-  }
-
-  get standing(): Standing {
-    return this.#waiting.standing;
-  }
-
-  get name(): string | undefined {
-    return nameIn(this.#said);
-  }
-
-  get tenant(): string | undefined {
-    return tenantIn(this.#said);
-  }
-
-  get roles(): readonly string[] {
-    return rolesIn(this.#said);
-  }
-
   async getToken(): Promise<string | undefined> {
-    return this.#token;
+    return this.token;
   }
 
   renewToken(): Promise<string | undefined> {
-    return this.#waiting.ask();
+    return this.waiting.ask();
   }
 
   async signIn(): Promise<void> {
@@ -62,21 +41,13 @@ export class GivenToken implements Auth {
     const token = tokenIn(given) ?? given.trim();
     if (token.split('.').length !== 3) throw new Error('There is no token in it.');
     this.#kept.setItem(KEPT, token);
-    this.#token = token;
-    this.#waiting.end(token);
-  }
-
-  putOff(): void {
-    this.#waiting.end(undefined);
-  }
-
-  resume(): void {
-    this.#waiting.resume();
+    this.token = token;
+    this.waiting.end(token);
   }
 
   async signOut(): Promise<void> {
     this.#kept.removeItem(KEPT);
-    this.#token = undefined;
+    this.token = undefined;
   }
 }
 

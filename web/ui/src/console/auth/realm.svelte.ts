@@ -1,6 +1,6 @@
 import { UserManager, WebStorageStateStore, type User } from 'oidc-client-ts';
 import type { About } from '../about';
-import { claims, nameIn, rolesIn, tenantIn, Waiting, type Auth, type Standing } from './auth.svelte';
+import { TokenHolder, type Auth } from './auth.svelte';
 
 /** A token that lasts no longer than this is renewed before it is used, seconds. */
 const SHORT = 20;
@@ -9,15 +9,15 @@ const SHORT = 20;
  * The code flow with PKCE (RFC 6749, section 4.1; RFC 7636) at the realm that the worker trusts. The tokens stay in
  * the tab; they are renewed by the refresh token, and where that fails, by a window beside the page.
  */
-export class RealmAuth implements Auth {
+export class RealmAuth extends TokenHolder implements Auth {
   readonly atRealm = true;
   readonly #manager: UserManager;
-  readonly #waiting = new Waiting();
   #user = $state.raw<User | null>(null);
-  #said = $derived(claims(this.#user?.access_token));
+  protected readonly token = $derived(this.#user?.access_token);
   #renewing: Promise<string | undefined> | undefined;
 
   constructor(about: About) {
+    super();
     const here = location.origin + location.pathname;
     this.#manager = new UserManager({
       authority: about.issuer,
@@ -60,26 +60,6 @@ export class RealmAuth implements Auth {
     await this.#manager.signinPopupCallback();
   }
 
-  get signedIn(): boolean {
-    return this.#user !== null;
-  }
-
-  get standing(): Standing {
-    return this.#waiting.standing;
-  }
-
-  get name(): string | undefined {
-    return nameIn(this.#said);
-  }
-
-  get tenant(): string | undefined {
-    return tenantIn(this.#said);
-  }
-
-  get roles(): readonly string[] {
-    return rolesIn(this.#said);
-  }
-
   async getToken(): Promise<string | undefined> {
     if (this.#user && lasts(this.#user) < SHORT) return this.renewToken();
     return this.#user?.access_token;
@@ -87,7 +67,7 @@ export class RealmAuth implements Auth {
 
   async renewToken(): Promise<string | undefined> {
     if (!this.#user) return undefined;
-    return (await this.#renew()) ?? this.#waiting.ask();
+    return (await this.#renew()) ?? this.waiting.ask();
   }
 
   async signIn(): Promise<void> {
@@ -98,15 +78,7 @@ export class RealmAuth implements Auth {
   async signInAgain(): Promise<void> {
     const user = await this.#manager.signinPopup({ popupWindowFeatures: { width: 480, height: 640 } });
     this.#user = user;
-    this.#waiting.end(user.access_token);
-  }
-
-  putOff(): void {
-    this.#waiting.end(undefined);
-  }
-
-  resume(): void {
-    this.#waiting.resume();
+    this.waiting.end(user.access_token);
   }
 
   async signOut(): Promise<void> {

@@ -1,12 +1,14 @@
-import { createReplay, type ReplayClient, type RowStream } from '../client/client';
+import { createReplay, type ReplayClient } from '../client/client';
 import { MsrError } from '../client/errors';
-import type { Ending, Filters, Row } from '../client/rows';
+import type { Ending, Filters } from '../client/rows';
 import { Buffer, type Need } from '../fold/buffer';
 import { Stretch } from '../fold/stretch';
-import { parse, SECOND, type Instant, type Interval } from '../instants';
-import type { Change, Key } from '../fold/types';
+import type { Instant, Interval } from '../instants';
+import type { Change, Direction, Key } from '../fold/types';
 import { World } from '../fold/world';
 import { Answers } from './answers';
+import { Counted, gather } from './gathering';
+import { nextChange } from './searching';
 import type { Channel } from './port';
 import type { CallName, Calls, Content, EngineOptions, Said, Told, Wish } from './protocol';
 
@@ -30,6 +32,7 @@ export class Engine {
   #incomplete = new Set<string>();
   #rules: Parameters<Calls['setRules']>[0] = {};
   #colouring: Parameters<Calls['setColouring']>[0] = { by: 'table' };
+  #asked = 0;
   readonly #tokens = new Map<number, (token: string | undefined) => void>();
 
   constructor(
@@ -242,8 +245,6 @@ export class Engine {
     });
   }
 
-  #asked = 0;
-
   async #answer(number: number, name: CallName, args: readonly unknown[]): Promise<void> {
     try {
       const call = this.#calls[name] as (...args: unknown[]) => unknown;
@@ -277,32 +278,14 @@ export class Engine {
     compare: async (a, b) => this.#answers.compare(a, b, await this.#stateAt(a), await this.#stateAt(b)),
   };
 
-  /** The next change outside of what is held: in windows that become longer. */
-  async #stepBeyond(from: Instant, direction: 1 | -1, key: Key | null, reach: Interval): Promise<Instant | null> {
+  /** The next change outside of what is held. */
+  async #stepBeyond(from: Instant, direction: Direction, key: Key | null, reach: Interval): Promise<Instant | null> {
     const held = this.#buffer.find(from);
-    let edge = held ? (direction > 0 ? held.end : held.start) : from;
-    for (let length = 60 * SECOND; ; length *= 4) {
-      const far = direction > 0 ? Math.min(reach.end, edge + length) : Math.max(reach.start, edge - length);
-      if ((far - edge) * direction <= 0) return null;
-      const window = direction > 0 ? { start: edge, end: far } : { start: far, end: edge };
-      const found = await this.#changeIn(window, from, direction, key);
-      if (found !== null) return found;
-      edge = far;
-    }
-  }
-
-  async #changeIn(window: Interval, from: Instant, direction: 1 | -1, key: Key | null): Promise<Instant | null> {
-    if (!this.#client) return null;
-    let found: Instant | null = null;
-    for await (const rows of this.#client.events(window, this.#filters)) {
-      for (const row of rows) {
-        const at = parse(row.event_timestamp);
-        if ((at - from) * direction <= 0 || (key !== null && `${row.table_name}:${row.entity_id}` !== key)) continue;
-        if (direction > 0) return at; // the rest is not read
-        found = at;
-      }
-    }
-    return found;
+    const edge = held ? (direction > 0 ? held.end : held.start) : from;
+    const client = this.#client;
+    return (
+      client && nextChange((window) => client.events(window, this.#filters), { from, edge, direction, key, reach })
+    );
   }
 
   /** The whole state at an instant: what is held, or asked of the server. */
@@ -312,56 +295,4 @@ export class Engine {
     return (await gather(new Counted(() => undefined).follow((o) => this.#client!.state(at, this.#filters, o))))
       .changes;
   }
-}
-
-/** Rows and bytes of several answers together. */
-class Counted {
-  rows = 0;
-  bytes = 0;
-
-  constructor(private readonly tell: () => void) {}
-
-  follow(ask: (options: { onProgress: (progress: { rows: number; bytes: number }) => void }) => RowStream): Measured {
-    const measured: Measured = { stream: undefined as never, bytes: 0 };
-    let seen = 0;
-    measured.stream = ask({
-      onProgress: ({ rows, bytes }) => {
-        this.rows += rows - seen;
-        this.bytes += bytes - measured.bytes;
-        [seen, measured.bytes] = [rows, bytes];
-        this.tell();
-      },
-    });
-    return measured;
-  }
-}
-
-/** A stream, and the bytes that have come of it. */
-interface Measured {
-  stream: RowStream;
-  bytes: number;
-}
-
-/** All rows of an answer as changes; each is taken to weigh its share of what arrived with it. */
-async function gather(measured: Measured): Promise<{ changes: Change[]; ending: Ending }> {
-  const changes: Change[] = [];
-  let before = 0;
-  for (;;) {
-    const next = await measured.stream.next();
-    if (next.done) return { changes, ending: next.value.ending };
-    const each = (measured.bytes - before) / next.value.length;
-    before = measured.bytes;
-    for (const row of next.value) changes.push(change(row, each));
-  }
-}
-
-function change(row: Row, bytes: number): Change {
-  return {
-    table: row.table_name,
-    id: row.entity_id,
-    op: row.op,
-    at: parse(row.event_timestamp),
-    state: row.op === 'd' ? null : row.entity_state,
-    bytes,
-  };
 }
