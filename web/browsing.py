@@ -83,7 +83,8 @@ class LocationView(BaseModel):
 class SeenTableView(BaseModel):
     """A table, its columns, key and location as its newest row shows them.
 
-    Retention may have left none of its changes, and its rows: then it has no `first_minute`.
+    Retention may have left none of its changes, and its rows: then it has no first
+    minute and no change.
     """
 
     table_name: str
@@ -93,6 +94,8 @@ class SeenTableView(BaseModel):
     location: LocationView | None
     changes: int
     first_minute: Time | None
+    first_change_at: Time | None
+    last_change_at: Time | None
     last_row_at: Time | None
 
 

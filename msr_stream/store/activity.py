@@ -121,6 +121,8 @@ def _table(row: Mapping[str, Any]) -> dict[str, Any]:
         "location": {"kind": row["location_kind"], "columns": located} if located else None,
         "changes": row["changes"],
         "first_minute": _rendered(row["first_minute"]),
+        "first_change_at": _rendered(row["first_change_at"]),
+        "last_change_at": _rendered(row["last_change_at"]),
         "last_row_at": _rendered(row["last_row_at"]),
     }
 

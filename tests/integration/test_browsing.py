@@ -128,7 +128,8 @@ async def test_activity_and_tables_count_what_the_tenant_sees(
         counted = await counting.activity(s, before - 10 * MINUTE, end, 5)
         [table] = await counting.tables(s, end)
         seen: Counter[str] = Counter()
-        for event in await w.events(tenant, before, end):
+        events = await w.events(tenant, before, end)
+        for event in events:
             seen[event["op"]] += 1
     found: Counter[str] = Counter()
     for bucket in counted["buckets"]:
@@ -138,6 +139,8 @@ async def test_activity_and_tables_count_what_the_tenant_sees(
     assert counted["bucket_seconds"] % 60 == 0
     assert len({bucket["begin"] for bucket in counted["buckets"]}) <= 5
     assert (table["table_name"], table["source"]) == ("s.t", "d")
+    assert table["first_change_at"] == events[0]["event_timestamp"]
+    assert table["last_change_at"] == events[-1]["event_timestamp"], "a delete is a change too"
     assert "theirs" not in json.dumps(table)
 
 
@@ -256,7 +259,8 @@ async def test_a_table_untouched_since_the_cutoff_is_still_there(settings: Setti
         assert table == {
             "table_name": "s.t", "source": "d", "columns": ["id", "tenant_id", "name"], "key": ["id"],
             "location": None, "changes": 0,
-            "first_minute": None, "last_row_at": instants.render(written),
+            "first_minute": None, "first_change_at": None, "last_change_at": None,
+            "last_row_at": instants.render(written),
         }  # fmt: skip
         async with snapshot(w, "t2") as s:
             assert await counting.tables(s, s.resolve(None)) == []

@@ -30,6 +30,7 @@ WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard)) AND event_timestamp >= 
 WITH counted AS (
     SELECT table_name, sum(changes)::bigint AS changes, min(bucket) AS first FROM ({counts}) c GROUP BY table_name)
 SELECT t.table_name, t.source, coalesce(c.changes, 0) AS changes, f.first_minute,
+       b.first_change_at, e.last_change_at,
        coalesce(n.event_timestamp, k.event_timestamp) AS last_row_at, coalesce(n.entity_id, k.entity_id) AS entity_id,
        coalesce(n.entity_state, k.entity_state) AS entity_state, l.kind AS location_kind, l.columns AS location_columns
 FROM source_table t
@@ -39,6 +40,18 @@ LEFT JOIN LATERAL (
     WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard s WHERE s.topic = t.topic)) AND table_name = t.table_name
         AND bucket >= date_bin('1 day', c.first, 'epoch') AND bucket < date_bin('1 day', c.first, 'epoch') + interval '24 hours'
         AND (tenant_id IS NULL OR tenant_id = {tenant})) f ON true
+LEFT JOIN LATERAL (
+    SELECT min(event_timestamp) AS first_change_at FROM v_cdc_event
+    WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard s WHERE s.topic = t.topic)) AND table_name = t.table_name
+        AND event_timestamp >= f.first_minute AND event_timestamp < f.first_minute + interval '1 minute'
+        AND event_timestamp <= {at} AND (tenant_id IS NULL OR tenant_id = {tenant})) b ON true
+LEFT JOIN LATERAL (
+    SELECT max(e.event_timestamp) AS last_change_at FROM shard s CROSS JOIN LATERAL (
+        SELECT event_timestamp FROM v_cdc_event
+        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp <= {at}
+            AND (tenant_id IS NULL OR tenant_id = {tenant})
+        ORDER BY event_timestamp DESC, position DESC LIMIT 1) e
+    WHERE s.topic = t.topic) e ON true
 LEFT JOIN LATERAL (
     SELECT e.* FROM shard s CROSS JOIN LATERAL (
         SELECT event_timestamp, entity_id, entity_state FROM v_cdc_event

@@ -66,9 +66,11 @@ WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp >= {begin}
 
 -- name: counted_tables
 -- As of the history: the tables of which there is something up to an instant, each with its newest row that was no delete.
-SELECT t.table_name, 'clip' AS source, t.changes, t.first_minute, n.event_timestamp AS last_row_at,
+SELECT t.table_name, 'clip' AS source, t.changes, t.first_minute, t.first_change_at,
+       t.last_change_at, n.event_timestamp AS last_row_at,
        n.entity_id, n.entity_state, l.kind AS location_kind, l.columns AS location_columns
-FROM (SELECT table_name, count(*) AS changes, date_trunc('minute', min(event_timestamp)) AS first_minute
+FROM (SELECT table_name, count(*) AS changes, date_trunc('minute', min(event_timestamp)) AS first_minute,
+             min(event_timestamp) AS first_change_at, max(event_timestamp) AS last_change_at
       FROM v_clip_event WHERE clip_id = current_setting('msr.clip')::uuid AND event_timestamp <= {at} AND tenant_id = {tenant}
       GROUP BY table_name) t
 LEFT JOIN LATERAL (

@@ -244,9 +244,9 @@ export class Replay extends Playhead {
     this.serverNow = found.now;
     this.longestWindow = found.longestWindow;
     if (found.settledUntil === null) return;
-    // Of a table without a first minute retention has left no change: it goes back as far as one may see.
-    const first = (minute: string | null) => (minute === null ? found.earliest : parse(minute));
-    const recorded = Math.min(...this.tables.map((table) => first(table.first_minute)));
+    // Of a table without a first change retention has left no change: it goes back as far as one may see.
+    const first = (change: string | null) => (change === null ? found.earliest : parse(change));
+    const recorded = Math.min(...this.tables.map((table) => first(table.first_change_at)));
     const start = Number.isFinite(recorded) ? Math.max(found.earliest, recorded) : found.earliest;
     this.range = { start: Math.min(start, found.settledUntil), end: found.settledUntil };
   }

@@ -43,7 +43,7 @@ export class CountingServer {
   }
 
   #answer(path: string, query: Query): unknown {
-    if (path === '/replay/tables') return [{ table_name: 'sea.vessel', first_minute: render(START) }];
+    if (path === '/replay/tables') return [{ table_name: 'sea.vessel', first_change_at: render(START) }];
     if (path === '/replay/coverage') return [];
     const [start, end] = [parse(String(query['start'])), parse(String(query['end']))];
     const length = Math.max(1, Math.ceil((end - start) / MINUTE / Number(query['buckets']))) * MINUTE;
