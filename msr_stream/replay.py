@@ -1,4 +1,4 @@
-"""What may be asked of the past, and within which bounds. Pure."""
+"""What may be asked of the past. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from msr_stream import instants
-from msr_stream.errors import BadRequest, Unavailable
-from msr_stream.instants import DAY
+from msr_stream.errors import BadRequest
 from msr_stream.regions import Region, region_of
+
+#: So many entities may be named in one question.
+MOST_ENTITIES = 100
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Filter:
         tables: rows and events of these that are older than `since` are left out; other tables are untouched.
         since: that instant.
         only: nothing but these tables; empty: all.
+        entities: nothing but these, each by its table and id; empty: all.
         fields: nothing but these columns of each row; empty: all.
         region: nothing but what its own row places there; `None`: the whole Earth, and what is nowhere.
     """
@@ -29,6 +32,12 @@ class Filter:
     only: Sequence[str] = ()
     fields: Sequence[str] = ()
     region: Region | None = None
+    entities: Sequence[tuple[str, str]] = ()
+
+    @property
+    def named_tables(self) -> Sequence[str]:
+        """The tables of which there may be a row; empty: of any."""
+        return self.only or tuple(dict.fromkeys(table for table, _ in self.entities))
 
 
 @dataclass(frozen=True)
@@ -50,68 +59,17 @@ class EventsQuery:
 
 @dataclass(frozen=True)
 class DiffQuery:
-    """What differs between the states at `start` and at `end`; of these tables, if any are named."""
+    """What differs between the states at `start` and at `end`.
+
+    Attributes:
+        tables: nothing but these; empty: all.
+        fields: nothing but these columns of each state, which is then told of changed entities too; empty: all.
+    """
 
     start: int
     end: int
     tables: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Between what a replay may move, as one snapshot of the database says.
-
-    Attributes:
-        now: the worker's clock.
-        earliest: the earliest replayable instant.
-        longest: the longest window, microseconds.
-        settled: S; `None` as long as nothing is settled.
-        shards: whether anything is recorded at all.
-    """
-
-    now: int
-    earliest: int
-    longest: int
-    settled: int | None
-    shards: bool
-
-    @property
-    def latest_answer(self) -> int | None:
-        """The latest instant that can be answered: S, but never the future; with nothing recorded, now."""
-        if not self.shards:
-            return self.now
-        return None if self.settled is None else min(self.settled, self.now)
-
-    def check(self, *moments: int) -> None:
-        """Refuse what is outside.
-
-        Raises:
-            BadRequest: a moment is too early, or later than now.
-        """
-        for moment in moments:
-            if moment < self.earliest:
-                raise _out_of_range("earliest", moment, self.earliest)
-            if moment > self.now:
-                raise _out_of_range("latest", moment, self.now)
-
-    def check_window(self, start: int, end: int) -> None:
-        """Refuse a window that ends before it starts, or is too long.
-
-        Raises:
-            BadRequest: it is one of these, or outside the bounds.
-        """
-        if end < start:
-            raise BadRequest("the window ends before it starts", code="INVALID_PLAYBACK_WINDOW")
-        if end - start > self.longest:
-            raise BadRequest(f"the window is longer than {self.longest // DAY} days", code="INVALID_PLAYBACK_WINDOW")
-        self.check(start, end)
-
-
-def not_settled(bounds: Bounds) -> Unavailable:
-    """The answer to a moment that is not settled in time."""
-    until = bounds.latest_answer
-    details = [{"settled_until": instants.render(until) if until is not None else None}]
-    return Unavailable("that moment is not settled yet", details=details, headers={"Retry-After": "1"})
+    fields: Sequence[str] = ()
 
 
 def state_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> StateQuery:
@@ -173,7 +131,7 @@ def field_names(multi: Mapping[str, Sequence[str]]) -> Sequence[str]:
 
 
 def diff_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) -> DiffQuery:
-    """Read `from` and `to`, both required, and `tables`.
+    """Read `from` and `to`, both required, `tables` and `fields`.
 
     Raises:
         BadRequest: one of them is missing or not valid; each is named.
@@ -181,11 +139,11 @@ def diff_query(params: Mapping[str, str], multi: Mapping[str, Sequence[str]]) ->
     problems: list[dict[str, Any]] = []
     start = _moment(params, "from", problems, required=True)
     end = _moment(params, "to", problems, required=True)
-    tables = _names(multi, "tables", problems)
+    tables, fields = _names(multi, "tables", problems), _names(multi, "fields", problems)
     _refuse(problems)
     assert start is not None
     assert end is not None
-    return DiffQuery(start, end, tuple(tables))
+    return DiffQuery(start, end, tuple(tables), tuple(fields))
 
 
 def _moment(
@@ -210,7 +168,23 @@ def _filter(params: Mapping[str, str], multi: Mapping[str, Sequence[str]], probl
     if bool(tables) != bool(params.get("filter_min_timestamp")):
         problems.append({"field": "filter_tables", "message": "filter_tables and filter_min_timestamp go together"})
     only, fields = _names(multi, "tables", problems), _names(multi, "fields", problems)
-    return Filter(tables, since, only, fields, region_of(params, problems))
+    return Filter(tables, since, only, fields, region_of(params, problems), _entities(multi, problems))
+
+
+def _entities(multi: Mapping[str, Sequence[str]], problems: list[dict[str, Any]]) -> Sequence[tuple[str, str]]:
+    """Entities by their keys, `schema.table:id`; an id may hold anything, also commas and colons."""
+    keys = multi.get("entity", ())
+    if len(keys) > MOST_ENTITIES:
+        problems.append(
+            {"field": "entity", "message": f"entity: got {len(keys)}, at most {MOST_ENTITIES} may be named"}
+        )
+    found = []
+    for key in keys:
+        table, colon, entity = key.partition(":")
+        if not (table and colon and entity) or "\0" in key:
+            problems.append({"field": "entity", "message": f"entity: got {key!r}, wanted schema.table:id"})
+        found.append((table, entity))
+    return tuple(found)
 
 
 def _names(multi: Mapping[str, Sequence[str]], name: str, problems: list[dict[str, Any]]) -> Sequence[str]:
@@ -232,12 +206,3 @@ def _list(multi: Mapping[str, Sequence[str]], name: str, problems: list[dict[str
 def _refuse(problems: list[dict[str, Any]]) -> None:
     if problems:
         raise BadRequest("; ".join(problem["message"] for problem in problems), details=problems)
-
-
-def _out_of_range(which: str, moment: int, bound: int) -> BadRequest:
-    relation = "before the earliest replayable instant" if which == "earliest" else "later than now"
-    return BadRequest(
-        f"{instants.render(moment)} is {relation} {instants.render(bound)}",
-        code="TIMESTAMP_OUT_OF_RANGE",
-        details=[{which: instants.render(bound)}],
-    )

@@ -111,7 +111,7 @@ class Settings(BaseSettings):
         "msr.debezium_notifications", description="topic on which Debezium tells of snapshots"
     )
     connect_url: OptionalUrl = Field("", description="address of Kafka Connect's REST interface; empty: none")
-    fetch_max_bytes: int = Field(5 << 18, ge=1 << 16, description="bytes fetched from one partition at a time")
+    fetch_max_bytes: int = Field(1 << 20, ge=1 << 16, description="bytes fetched from one partition at a time")
     message_max_bytes: int = Field(32 << 20, ge=1 << 20, description="largest record that is read or written")
     topic_replication_factor: int = Field(1, ge=1, le=9, description="replicas of our own topics; 3 in production")
     session_partitions: int = Field(8, ge=1, le=256, description="partitions of the session topics; never changed")

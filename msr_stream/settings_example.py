@@ -7,14 +7,15 @@ from pydantic.fields import FieldInfo
 
 from msr_stream.settings import Settings
 
-#: What a deployment has to set, with the values that fit docker/compose.yaml.
+#: What such a deployment has to set, with the values that fit docker/compose.yaml.
 EXAMPLES = {
     "database_host": "msr-db",
     "database_name": "history",
     "database_user": "aoh_msr_user",
     "database_password": "change-me",
     "kafka_brokers": "redpanda:9092",
-    "iams_keycloak_url": "http://keycloak:8080/realms/aoh",
+    "iams_keycloak_url": "http://localhost:8081/realms/aoh",
+    "iams_jwks_url": "http://keycloak:8080/realms/aoh/protocol/openid-connect/certs",
 }
 
 _HEAD = """\
@@ -30,8 +31,9 @@ def env_file() -> str:
 
 
 def _entry(name: str, field: FieldInfo) -> str:
-    # A password has a default, the empty one, which is good for a trusting database on the same machine only.
-    if field.is_required() or name == "database_password":
+    # Two have a default: no password, which is good for a trusting database on the same machine only, and the keys
+    # below the realm's address, which in containers is not the one that browsers have.
+    if name in EXAMPLES:
         return f"\n# {field.description}\n{name.upper()}={EXAMPLES[name]}\n"
     # What is made anew in every process is not a default to show.
     default = None if name == "worker_name" else field.get_default(call_default_factory=True)

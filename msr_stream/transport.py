@@ -1,158 +1,23 @@
 """Runs: what was fetched of a CDC partition reaches the recorder as one message.
 
 Faust delivers record by record, some 5,000 a second; a run at a time it is 150,000 (design, section 4).
-Assignment, rebalancing, acknowledgement and commit stay Faust's. Written against faust-streaming 0.15.3 and
-aiokafka 0.14.0, whose consumer thread and fetcher it reads: `faust/transport/drivers/aiokafka.py`
-(`_fetch_records`), `aiokafka/consumer/fetcher.py` (`fetched_records`).
-
-A CDC partition is fetched only within a *session*, which begins with a seek: the offset to read from is the
-database's, never the broker's. Every run says where it was fetched from, so that nothing can be skipped unseen.
+Assignment, rebalancing, acknowledgement and commit stay Faust's. Written against faust-streaming 0.15.3.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from time import monotonic
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
-from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from msr_stream.fetching import RunThread
 from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.progress import Run, Shard
 
 #: Whether a topic is read in runs.
 IsCdc = Callable[[str], bool]
-
-
-class RunThread(driver.AIOKafkaConsumerThread):
-    """The thread that owns the aiokafka consumer: fetches CDC partitions within their sessions."""
-
-    consumer: RunConsumer
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.sessions: dict[Shard, Session] = {}
-        self._changed: asyncio.Event | None = None
-
-    def notify(self) -> None:
-        """Let the fetch under way look again; callable from any thread."""
-        loop, changed = self.thread_loop, self._changed
-        if changed is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(changed.set)
-
-    async def seek_session(self, shard: Shard, offset: int) -> Session | None:
-        """Begin a session at an offset; runs in the thread. `None`: the partition is not assigned just now."""
-        consumer, partition = self._ensure_consumer(), TopicPartition(*shard)
-        if partition not in consumer.assignment():
-            return None
-        consumer.seek(partition, offset)
-        session = self.sessions[shard] = Session(shard)
-        self.notify()
-        return session
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek what is not CDC to the committed offsets; CDC partitions are sought by their recorders."""
-        sought: Mapping[TP, int] = await self.call_thread(self._seek_others)
-        return sought
-
-    async def _seek_others(self) -> Mapping[TP, int]:
-        consumer = self._ensure_consumer()
-        others = [tp for tp in consumer.assignment() if not self.consumer.is_cdc(tp.topic)]
-        try:
-            return await consumer.seek_to_committed(*others) if others else {}
-        except IllegalStateError as error:  # a rebalance came between; what it assigns is sought anew
-            self.log.info("committed offsets not sought, the group is changing: %r", error)
-            return {}
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Tell the broker how far we are; Faust's own would end the worker when a rebalance comes between."""
-        consumer = self._ensure_consumer()
-        assigned = consumer.assignment()
-        ours = {TopicPartition(*tp): OffsetAndMetadata(offset, "") for tp, offset in offsets.items() if tp in assigned}
-        if not ours:
-            return False
-        try:
-            await consumer.commit(ours)
-        except (CommitFailedError, IllegalStateError) as error:
-            self.log.info("offsets not committed, the group is changing: %r", error)
-            return False
-        self.tp_last_committed_at.update(dict.fromkeys(ours, monotonic()))
-        return True
-
-    async def _fetch_records(
-        self,
-        consumer: Any,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> Mapping[TP, Any]:
-        if not self.consumer.flow_active:
-            return {}
-        fetcher = consumer._fetcher  # noqa: SLF001
-        if consumer._closed or fetcher._closed:  # noqa: SLF001
-            raise ConsumerStoppedError
-        self._changed = self._changed or asyncio.Event()
-        deadline = asyncio.get_running_loop().time() + (timeout or 0)
-        with fetcher._subscriptions.fetch_context():  # noqa: SLF001
-            while True:
-                self._changed.clear()
-                fetched = await self._drain(consumer, fetcher, active_partitions, max_records)
-                left = deadline - asyncio.get_running_loop().time()
-                if fetched or left <= 0 or not self.consumer.flow_active:
-                    return fetched
-                await self._wait(fetcher, left)
-
-    async def _drain(
-        self, consumer: Any, fetcher: Any, active_partitions: Iterable[TP], max_records: int | None
-    ) -> dict[TP, Any]:
-        """What is there now, without waiting: a CDC partition's as one (session, run)."""
-        if fetcher._subscriptions.reassignment_in_progress:  # noqa: SLF001
-            return {}
-        assigned = consumer.assignment()
-        wanted, sessions = [], {}
-        for tp in active_partitions:
-            if tp not in assigned:
-                continue
-            if not self.consumer.is_cdc(tp.topic):
-                wanted.append(tp)
-                continue
-            session = self.sessions.get(Shard(tp.topic, tp.partition))
-            if session is not None and session.outstanding < Session.LIMIT:
-                wanted.append(tp)
-                sessions[tp] = session
-        if not wanted:
-            return {}
-        before = {tp: _position(fetcher, tp) for tp in sessions}
-        fetched: dict[TP, Any] = dict(await fetcher.fetched_records(wanted, timeout=0, max_records=max_records))
-        for tp, session in sessions.items():
-            start, end = before[tp], _position(fetcher, tp)
-            if start is not None and end is not None and end > start:
-                session.outstanding += 1
-                fetched[tp] = session, Run(start, end, fetched.get(tp, ()))
-        return fetched
-
-    async def _wait(self, fetcher: Any, seconds: float) -> None:
-        """Until something was fetched, a session has room again, or the time is over."""
-        assert self._changed is not None
-        waiter = fetcher._create_fetch_waiter()  # noqa: SLF001
-        changed = asyncio.ensure_future(self._changed.wait())
-        await asyncio.wait({waiter, changed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        changed.cancel()
-        if waiter.done():
-            waiter.result()  # raises authorization errors
-        else:
-            waiter.cancel()
-
-
-def _position(fetcher: Any, tp: TP) -> int | None:
-    """Where the partition is read next; unchanged between here and a fetch that does not wait."""
-    assignment = fetcher._subscriptions.subscription.assignment  # noqa: SLF001
-    state = assignment.state_value(tp) if assignment is not None else None
-    return state.position if state is not None and state.has_valid_position else None
 
 
 class RunConsumer(driver.Consumer):

@@ -8,8 +8,9 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from msr_stream import instants
+from msr_stream.bounds import Bounds
 from msr_stream.instants import SECOND
-from msr_stream.replay import Bounds, field_names
+from msr_stream.replay import field_names
 from msr_stream.store import activity as counting
 from msr_stream.store import browsing
 from web import answers, reading
@@ -81,7 +82,7 @@ class LocationView(BaseModel):
 
 
 class SeenTableView(BaseModel):
-    """A table, its columns, key and location as its newest row shows them.
+    """A table, its columns, key and location as its newest row shows them; `wide` are the columns with a long value.
 
     Retention may have left none of its changes, and its rows: then it has no first
     minute and no change.
@@ -90,6 +91,7 @@ class SeenTableView(BaseModel):
     table_name: str
     source: str
     columns: list[str]
+    wide: list[str]
     key: list[str]
     location: LocationView | None
     changes: int

@@ -97,7 +97,7 @@ async def export(request: web.Request) -> web.StreamResponse:
         snapshot.bounds.check_window(*window)
         snapshot.resolve(events.end)
         incomplete, settled = (
-            await snapshot.incomplete(events.end, events.start, events.filter.only),
+            await snapshot.incomplete(events.end, events.start, events.filter.named_tables),
             snapshot.resolve(None),
         )
         filters = {name: values for name, values in multi.items() if name not in _NO_FILTERS}

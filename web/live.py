@@ -7,10 +7,11 @@ from aiohttp import web
 from pydantic import Field
 
 from msr_stream import instants, logs
+from msr_stream.bounds import Bounds
 from msr_stream.errors import Unavailable
 from msr_stream.instants import DAY
 from msr_stream.live import Place, Spot, next_part
-from msr_stream.replay import Bounds, Filter, live_filter
+from msr_stream.replay import Filter, live_filter
 from msr_stream.store import planning
 from msr_stream.store.live import behind, tell
 from web import reading
@@ -91,7 +92,7 @@ class _Listener:
                     self._place, size = await tell(snapshot, self._place, part, self._chosen, self._change)
                     told, self._length = told + size, min(planning.next_length(self._length, size), _LONGEST)
                     if part.front is None or self._place.late_shards != late:
-                        self._settled(known.names(self._place.late_shards, self._chosen.only))
+                        self._settled(known.names(self._place.late_shards, self._chosen.named_tables))
         finally:
             await self._send()
         return True

@@ -42,6 +42,9 @@ class Chosen(BaseModel):
         "row (what leaves is not told); west greater than east: across 180 degrees",
     )
     near: str | None = Field(None, description="lon,lat,metres: likewise, no farther from a point than that")
+    entity: list[str] | str | None = Field(
+        None, description="nothing but these entities, schema.table:id, repeated; one unknown has no rows"
+    )
 
 
 class Paging(BaseModel):

@@ -58,6 +58,11 @@ class DiffParams(BaseModel):
     from_: Time = Field(alias="from", description="RFC 3339 with offset")
     to: Time = Field(description="RFC 3339 with offset; not before `from`")
     tables: list[str] | None = Field(None, description="nothing but these: schema.table, with commas or repeated")
+    fields: list[str] | str | None = Field(
+        None,
+        description="nothing but these columns of each entity_state, likewise, which changed entities then have too; "
+        "`changed` has every field that did; one unknown is not there",
+    )
 
 
 class DifferenceView(BaseModel):
@@ -66,7 +71,8 @@ class DifferenceView(BaseModel):
     Attributes:
         change: what has become of it.
         event_timestamp: of its last event between the two.
-        entity_state: as it is if it was created, as it was if it is deleted.
+        entity_state: as it is if it was created, as it was if it is deleted; as it is if it has changed and `fields`
+            were named.
         changed: field by field what was and what is.
         unavailable_fields: fields whose value is not known at one of the two: they may have changed.
     """
@@ -92,14 +98,14 @@ async def state(request: web.Request) -> web.StreamResponse:
         moment = standing.bounds.latest_answer if query.at is None else query.at
         assert moment is not None
         standing.bounds.check(moment)
-    cached = Cached(request, standing, [moment] if moment is not None else [], query.filter.only)
+    cached = Cached(request, standing, [moment] if moment is not None else [], query.filter.named_tables)
     if (kept := await cached.serve()) is not None:
         return kept
     async with cached.rendering() as rendering, world.snapshot(moment) as snapshot:
         if moment is not None:
             snapshot.bounds.check(moment)
         at = snapshot.resolve(moment)
-        headers, incomplete = await _headers(snapshot, at, cached, rendering, query.filter.only)
+        headers, incomplete = await _headers(snapshot, at, cached, rendering, query.filter.named_tables)
         async with Answer(request, headers, incomplete, rendering) as answer:
             await snapshot.state(query, at, answer.write)
     return await answer.sent()
@@ -113,7 +119,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     async def read(snapshot: Snapshot, sink: Sink) -> None:
         await snapshot.events(query, sink)
 
-    return await _of_window(request, (query.start, query.end), query.filter.only, read)
+    return await _of_window(request, (query.start, query.end), query.filter.named_tables, read)
 
 
 @limited

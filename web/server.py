@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
@@ -37,10 +38,15 @@ def serve(
     server.on_response_prepare.append(headers.add)
     server[RUNTIME_OF] = runtime_of
     for route in routes:
-        server.router.add_route(route.method, route.path, about_its_world(route))
+        server.router.add_route(route.method, _matched(route.path), about_its_world(route))
     server[ALL_ROUTES] = tuple(routes)
     server[REQUIREMENTS] = {(route.method, route.path): route.requires for route in routes}
     server.on_startup.append(_check)
+
+
+def _matched(path: str) -> str:
+    """A path for aiohttp: each part in braces takes any text that was written without a slash, also one with braces."""
+    return re.sub(r"{(\w+)}", r"{\1:[^/]+}", path)
 
 
 async def _check(server: web.Application) -> None:

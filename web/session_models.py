@@ -82,6 +82,28 @@ class BookmarkBody(Request):
     note: Annotated[str, Field(max_length=10_000)] = ""
 
 
+class BookmarkChangeBody(Request):
+    """What changes of a bookmark; what is not sent stays. Smaller ranks come first."""
+
+    timestamp: Annotated[Moment, _optional] = 0
+    title: Annotated[str, Field(min_length=1, max_length=200), _optional] = ""
+    note: Annotated[str, Field(max_length=10_000), _optional] = ""
+    rank: Annotated[float, Field(allow_inf_nan=False), _optional] = 0.0
+
+    def deed(self, bookmark_id: UUID) -> c.ChangeBookmark:
+        """The command it asks for.
+
+        Raises:
+            BadRequest: nothing changes.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        if not given:
+            raise BadRequest("nothing to change: send one of timestamp, title, note, rank")
+        if "timestamp" in given:
+            given["instant"] = given.pop("timestamp")
+        return c.ChangeBookmark(bookmark_id, **given)
+
+
 class MarkBody(Request):
     """Something to note at a moment."""
 

@@ -20,6 +20,7 @@ from web.models import Paging
 from web.routes import CALLER, Requires, Route
 from web.session_models import (
     BookmarkBody,
+    BookmarkChangeBody,
     BookmarkView,
     EntryView,
     MarkBody,
@@ -87,6 +88,12 @@ async def add_bookmark(request: web.Request) -> web.Response:
     return answers.data(await _ask(request, reading.identifier(request), deed))
 
 
+async def change_bookmark(request: web.Request) -> web.Response:
+    """Say something else in a bookmark, or give it another place among the session's."""
+    deed = (await reading.body(request, BookmarkChangeBody)).deed(reading.identifier(request, "bookmark_id"))
+    return answers.data(await _ask(request, reading.identifier(request), deed))
+
+
 async def remove_bookmark(request: web.Request) -> web.Response:
     """Let a bookmark go."""
     deed = c.RemoveBookmark(reading.identifier(request, "bookmark_id"))
@@ -140,6 +147,8 @@ ROUTES = [
     _route("POST", "/session/{id}/marks", mark, body=MarkBody, data=SessionView, errors=(400, 404, 409, 503)),
     _route("POST", "/session/{id}/bookmarks", add_bookmark, body=BookmarkBody, data=BookmarkView,
            errors=(400, 404, 409, 503)),
+    _route("PATCH", "/session/{id}/bookmarks/{bookmark_id}", change_bookmark, body=BookmarkChangeBody,
+           data=BookmarkView, errors=(400, 404, 409, 503)),
     _route("DELETE", "/session/{id}/bookmarks/{bookmark_id}", remove_bookmark, errors=(404, 409, 503)),
     _route("GET", "/session/{id}/follow", follow, raw="text/event-stream", errors=(404, 409, 503)),
 ]  # fmt: skip

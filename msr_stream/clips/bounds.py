@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msr_stream import instants
+from msr_stream.bounds import Bounds
 from msr_stream.errors import BadRequest
-from msr_stream.replay import Bounds
 
 
 @dataclass(frozen=True)

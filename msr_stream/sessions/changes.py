@@ -32,6 +32,10 @@ def entry(item: c.Command) -> tuple[str, dict[str, Any]]:
     if isinstance(deed, c.Bookmark):
         about = {"instant": instants.render(deed.instant), "title": deed.title, "note": deed.note}
         return "bookmark", {"bookmark_id": str(item.id), **about}
+    if isinstance(deed, c.ChangeBookmark):
+        given = deed.given()
+        moment = {"instant": instants.render(given.pop("instant"))} if "instant" in given else {}
+        return "change_bookmark", {"bookmark_id": str(deed.bookmark_id), **moment, **given}
     if isinstance(deed, c.RemoveBookmark):
         return "remove_bookmark", {"bookmark_id": str(deed.bookmark_id)}
     return type(deed).__name__.lower(), {}

@@ -64,13 +64,28 @@ class Bookmark(msgspec.Struct, frozen=True, tag="bookmark"):
     note: str = ""
 
 
+class ChangeBookmark(msgspec.Struct, frozen=True, tag="change_bookmark"):
+    """Say something else in a bookmark, or give it another place; what is not set stays."""
+
+    bookmark_id: UUID
+    instant: int | msgspec.UnsetType = msgspec.UNSET
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+    rank: float | msgspec.UnsetType = msgspec.UNSET
+
+    def given(self) -> dict[str, Any]:
+        """What it changes."""
+        values = {name: getattr(self, name) for name in ("instant", "title", "note", "rank")}
+        return {name: value for name, value in values.items() if value is not msgspec.UNSET}
+
+
 class RemoveBookmark(msgspec.Struct, frozen=True, tag="remove_bookmark"):
     """Let a bookmark go."""
 
     bookmark_id: UUID
 
 
-Deed = Create | Resume | Terminate | Play | Tick | Seen | Flush | Mark | Bookmark | RemoveBookmark
+Deed = Create | Resume | Terminate | Play | Tick | Seen | Flush | Mark | Bookmark | ChangeBookmark | RemoveBookmark
 
 
 class Command(msgspec.Struct, frozen=True):

@@ -167,6 +167,8 @@ class Owner:
     async def _answer_again(self, item: c.Command, copy: Copy) -> object:
         if isinstance(item.deed, c.Bookmark):
             return await self._timelines.bookmark(item.session_id, item.id)
+        if isinstance(item.deed, c.ChangeBookmark):
+            return await self._timelines.bookmark(item.session_id, item.deed.bookmark_id)
         copy.session = await self._store.read(item.session_id)
         return copy.session.view() if copy.session is not None else None
 

@@ -21,6 +21,8 @@ from msr_stream.store.snapshot import Snapshot
 _PARTS = tuple(n * MINUTE for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30))
 #: A longer window is counted by the hour at least: its minutes are too many.
 _BY_MINUTE = 2 * DAY
+#: A column is wide whose value takes more bytes than this in the newest row.
+WIDE = 200
 
 
 class Piece(NamedTuple):
@@ -117,6 +119,7 @@ def _table(row: Mapping[str, Any]) -> dict[str, Any]:
         "table_name": row["table_name"],
         "source": row["source"],
         "columns": list(fields),
+        "wide": [name for name, value in fields.items() if len(bytes(value)) > WIDE],
         "key": key_columns(row["entity_id"], fields) if fields else [],
         "location": {"kind": row["location_kind"], "columns": located} if located else None,
         "changes": row["changes"],

@@ -18,13 +18,12 @@ from msr_stream.store.clips import KeptClip
 from msr_stream.store.counting import HISTORY, Counting
 from msr_stream.store.database import PASSING, Connection, Database
 from msr_stream.store.literals import instant, literal
+from msr_stream.store.projection import projected
 from msr_stream.store.reader import read_as
 from msr_stream.store.sinks import Sink
 from msr_stream.store.snapshot import Snapshot
 
-_sql = queries.load("clips")
-#: How long one answer may be read, seconds.
-_LONGEST = 600.0
+_sql, _replay = queries.load("clips"), queries.load("replay")
 #: Stands for the history's epoch, which begins with 1.
 NO_EPOCH = 0
 #: What is asked of the history by one statement is asked of a clip by another, with the same parameters.
@@ -52,13 +51,13 @@ class ClipSnapshot(Snapshot):
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant."""
         with metrics.QUERY_SECONDS.labels("state").time():
-            await self._read(self._statement("state", query.filter, at=instant(at)), sink)
+            await self._read("state", query.filter, sink, at=instant(at))
 
     async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = bool) -> None:
         """The events of a window, in the served order; a clip has no shards to choose from."""
         window = {"start": instant(query.start), "end": instant(query.end)}
         with metrics.QUERY_SECONDS.labels("events").time():
-            await self._read(self._statement("events", query.filter, **window), sink)
+            await self._read("events", query.filter, sink, **window)
 
     async def rows(self, statement: str, *arguments: Any) -> list[Any]:
         """The few rows of a statement about the history, of the clip instead.
@@ -76,20 +75,16 @@ class ClipSnapshot(Snapshot):
         found: list[Any] = await self._connection.fetch(self.counting.statements[name].format(**values))
         return found
 
-    def _statement(self, name: str, chosen: Filter, **instants: str) -> str:
-        return _sql[name].format(
-            row=filters.row(chosen),
-            where=filters.of_tables(filters.kept(chosen), chosen),
+    async def _read(self, name: str, chosen: Filter, sink: Sink, **instants: str) -> None:
+        statement = _sql[name].format(
+            row=_replay["row"],
+            where=filters.among(filters.kept(chosen), chosen),
             clip=f"{literal(str(self._clip.clip_id))}::uuid",
             tenant=literal(self.tenant),
             **instants,
         )
 
-    async def _read(self, statement: str, sink: Sink) -> None:
-        # As of the history: JSON text holds no control characters, so nothing is ever quoted or escaped.
-        await self._connection.copy_from_query(
-            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=_LONGEST
-        )
+        await self.copy(statement, projected(sink, chosen.fields))
 
 
 class ClipReplay:

@@ -6,7 +6,7 @@ the first, from the keyframe before it and the events since, and the last event 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -42,14 +42,14 @@ async def diff(snapshot: Snapshot, query: DiffQuery, sink: Sink) -> None:
 
     Args:
         snapshot: in which the second instant is settled.
-        query: between which instants, and of which tables.
+        query: between which instants, of which tables, and what of each.
         sink: takes the lines.
     """
     with metrics.QUERY_SECONDS.labels("diff").time():
         shards = await snapshot.rows(_sql["changed_shards"], query.start, list(query.tables))
         await snapshot.rows(_sql["hashes"])
         for shard in shards:
-            lines = _Differences(sink)
+            lines = _Differences(sink, query.fields)
             await snapshot.copy(_statement(shard, query, snapshot.tenant), lines)
         await snapshot.rows(_sql["loops_too"])
 
@@ -74,20 +74,24 @@ def _statement(shard: Mapping[str, Any], query: DiffQuery, tenant: str) -> str:
 class _Differences:
     """Takes pairs as they come from the database, cut anywhere, and passes on what differs."""
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink, self._rest = sink, b""
+    def __init__(self, sink: Sink, fields: Sequence[str] = ()) -> None:
+        self._sink, self._fields, self._rest = sink, fields, b""
 
     async def __call__(self, piece: bytes) -> None:
         *lines, self._rest = (self._rest + piece).split(b"\n")
-        found = b"".join(difference(line) for line in lines)
+        found = b"".join(difference(line, self._fields) for line in lines)
         if found:
             await self._sink(found)
 
 
-def difference(pair: bytes) -> bytes:
+def difference(pair: bytes, wanted: Sequence[str] = ()) -> bytes:
     """One line of JSON after a comma; empty if nothing differs.
 
     A field that is not available on either side is not compared, but named: it may have changed.
+
+    Args:
+        pair: an entity as it was and as it is.
+        wanted: the columns of its state that are told, also of a changed one; empty: all, and of a changed one none.
     """
     read = _decoder.decode(pair)
     about: dict[str, Any] = {
@@ -97,17 +101,27 @@ def difference(pair: bytes) -> bytes:
     }
     unknown = sorted(set(read.unavailable_fields))
     if read.before is msgspec.UNSET:
-        about |= {"change": "created", "entity_state": read.after}
+        about |= {"change": "created", "entity_state": _part(read.after, wanted)}
     elif read.after is msgspec.UNSET:
-        about |= {"change": "deleted", "entity_state": read.before}
+        about |= {"change": "deleted", "entity_state": _part(read.before, wanted)}
     else:
         fields = changed(fields_of(bytes(read.before)), fields_of(bytes(read.after)), unknown)
         if not fields and not unknown:
             return b""
-        about |= {"change": "changed", "changed": fields}
+        about |= {"change": "changed"}
+        if wanted:
+            about |= {"entity_state": _part(read.after, wanted)}
+        about |= {"changed": fields}
     if unknown:
         about["unavailable_fields"] = unknown
     return b"," + _encoder.encode(about) + b"\n"
+
+
+def _part(state: msgspec.Raw | msgspec.UnsetType, wanted: Sequence[str]) -> Any:
+    """Some columns of a state, each value as it came; none wanted: the state as it came."""
+    if not wanted or state is msgspec.UNSET:
+        return state
+    return {name: value for name, value in fields_of(bytes(state)).items() if name in wanted}
 
 
 def changed(

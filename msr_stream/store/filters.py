@@ -1,4 +1,4 @@
-"""A filter as SQL text: which rows an answer holds, and what of each."""
+"""A filter as SQL text: which rows an answer holds."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from msr_stream.store import queries
 from msr_stream.store.literals import degrees, instant, literal
 
 _sql = queries.load("replay")
-#: The part of `row` that gives the whole entity.
-_WHOLE = "coalesce(entity_state, 'null')"
 
 
-def row(chosen: Filter) -> str:
-    """The expression that gives one line of JSON text: without `fields` the fast one, which reads no row."""
-    if not chosen.fields:
-        return _sql["row"]
-    return _sql["row"].replace(_WHOLE, _sql["some_fields"].format(fields=literal(chosen.fields)))
-
-
-def of_tables(condition: str, chosen: Filter) -> str:
-    """A condition on what is read, and that it is of the tables asked for: an entity never changes its table."""
-    return f"({condition}) AND table_name = ANY ({literal(chosen.only)})" if chosen.only else condition
+def among(condition: str, chosen: Filter) -> str:
+    """A condition on what is read, and that it is of what was asked for: an entity never changes its table or id."""
+    found = [f"({condition})"]
+    if chosen.only:
+        found.append(f"table_name = ANY ({literal(chosen.only)})")
+    if chosen.entities:
+        keys = ", ".join(f"({literal(table)}, {literal(entity)})" for table, entity in chosen.entities)
+        found.append(f"(table_name, entity_id) IN ({keys})")
+    return " AND ".join(found) if len(found) > 1 else condition
 
 
 def kept(chosen: Filter) -> str:

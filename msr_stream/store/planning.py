@@ -75,23 +75,21 @@ def _state(name: str, group: Sequence[Part], at: int, tenant: str, chosen: Filte
     keyframes = [part for part in group if part.keyframe_id]
     times = _any("keyframe_timestamp", (instant(part.after) for part in keyframes))
     return _sql[name].format(
-        row=filters.row(chosen),
+        row=_sql["row"],
         where=filters.kept(chosen),
         tenant=literal(tenant),
-        keyframes=filters.of_tables(
-            f"{_any('keyframe_id', (part.keyframe_id for part in keyframes))} AND {times}", chosen
-        ),
-        events=filters.of_tables(_either(_events_after(part, at) for part in group), chosen),
+        keyframes=filters.among(f"{_any('keyframe_id', (part.keyframe_id for part in keyframes))} AND {times}", chosen),
+        events=filters.among(_either(_events_after(part, at) for part in group), chosen),
     )
 
 
 def events_statement(shards: Sequence[int], start: int, end: int, tenant: str, chosen: Filter = _ALL) -> str:
     """The statement that gives the events of some shards after one instant and up to another."""
     return _sql["events"].format(
-        row=filters.row(chosen),
+        row=_sql["row"],
         where=filters.kept(chosen),
         tenant=literal(tenant),
-        shards=filters.of_tables(_any("shard_id", shards), chosen),
+        shards=filters.among(_any("shard_id", shards), chosen),
         start=instant(start),
         end=instant(end),
     )

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from msr_stream import instants
+from msr_stream.bounds import Bounds
 from msr_stream.errors import RequestError, Unavailable
 from msr_stream.instants import FIRST, SECOND
-from msr_stream.replay import Bounds
 from msr_stream.settings import Settings
 from msr_stream.store import queries
 from msr_stream.store.companions import Companions, Places, Reading

@@ -73,7 +73,7 @@ class Sessions:
         Raises:
             SessionMoved: the session is not the one that was read.
             CommandApplied: the command was applied before.
-            NotFound: the bookmark to remove is not there.
+            NotFound: the bookmark to change or remove is not there.
         """
         try:
             async with self._database.serving() as connection, connection.transaction():

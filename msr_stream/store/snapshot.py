@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any
 
 from msr_stream import metrics
-from msr_stream.replay import Bounds, EventsQuery, StateQuery, not_settled
+from msr_stream.bounds import Bounds, not_settled
+from msr_stream.replay import EventsQuery, StateQuery
 from msr_stream.store import counting, planning, queries
 from msr_stream.store.companions import Companions, GoOn
 from msr_stream.store.database import Connection
-from msr_stream.store.sinks import Counted, InOrder, OnePiece, Sink
+from msr_stream.store.projection import projected
+from msr_stream.store.sinks import Counted, InOrder, OnePiece, Paced, Sink
 from msr_stream.store.standing import missing
 
 _sql = queries.load("replay")
@@ -65,9 +67,9 @@ class Snapshot:
     async def state(self, query: StateQuery, at: int, sink: Sink) -> None:
         """The state at an instant, shard by shard; large shards on several connections, in no order."""
         with metrics.QUERY_SECONDS.labels("state").time():
-            found = await planning.parts(self._connection, at, query.filter.only)
+            found = await planning.parts(self._connection, at, query.filter.named_tables)
             statements = deque(planning.state_statements(found, at, self.tenant, query.filter))
-            one_piece = OnePiece(sink)
+            one_piece = OnePiece(projected(sink, query.filter.fields))
 
             async def read(connection: Connection, go_on: GoOn) -> None:
                 await connection.execute(_sql["hashes_only"])
@@ -83,14 +85,14 @@ class Snapshot:
     async def events(self, query: EventsQuery, sink: Sink, of: Callable[[int], bool] = lambda _: True) -> None:
         """The events of a window, of these shards, in the served order; of large slices the next is read meanwhile."""
         with metrics.QUERY_SECONDS.labels("events").time():
-            found = await planning.shards_since(self._connection, query.start, query.filter.only)
+            found = await planning.shards_since(self._connection, query.start, query.filter.named_tables)
             shards, slices = [shard for shard in found if of(shard)], planning.Slices(query.start, query.end)
-            order = InOrder()
+            order, chosen = InOrder(), projected(sink, query.filter.fields)
 
             async def read(connection: Connection, go_on: GoOn) -> None:
                 while go_on() and (piece := slices.take()) is not None:
                     ticket = order.ticket()
-                    counted = Counted(sink, partial(order.turn, ticket))
+                    counted = Counted(chosen, partial(order.turn, ticket))
                     statement = planning.events_statement(shards, piece.start, piece.end, self.tenant, query.filter)
                     await self._copy(connection, statement, counted)
                     slices.brought(piece, counted.bytes)
@@ -118,5 +120,5 @@ class Snapshot:
     async def _copy(connection: Connection, statement: str, sink: Sink) -> None:
         # JSON text holds no control characters: with these nothing is ever quoted or escaped.
         await connection.copy_from_query(
-            statement, output=sink, format="csv", quote="\x01", delimiter="\x02", timeout=LONGEST
+            statement, output=Paced(sink), format="csv", quote="\x01", delimiter="\x02", timeout=LONGEST
         )

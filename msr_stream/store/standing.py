@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from msr_stream import instants
+from msr_stream.bounds import Bounds
 from msr_stream.instants import DAY, FIRST
-from msr_stream.replay import Bounds
 from msr_stream.store import queries
 from msr_stream.store.database import Connection, Database
 

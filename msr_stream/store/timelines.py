@@ -47,10 +47,10 @@ class Timelines:
 
 
 async def bookmark(connection: Connection, session: Session, item: c.Command) -> dict[str, Any] | None:
-    """Write the bookmark that a command makes or removes, in its transaction; `None`: it is about none.
+    """Write the bookmark that a command makes, changes or removes, in its transaction; `None`: it is about none.
 
     Raises:
-        NotFound: the bookmark to remove is not there.
+        NotFound: the bookmark to change or remove is not there.
     """
     deed = item.deed
     if isinstance(deed, c.Bookmark):
@@ -59,12 +59,23 @@ async def bookmark(connection: Connection, session: Session, item: c.Command) ->
             item.at, item.username,
         )  # fmt: skip
         return _bookmark_view(row)
+    if isinstance(deed, c.ChangeBookmark):
+        given = deed.given()
+        row = await connection.fetchrow(
+            _sql["change_bookmark"], deed.bookmark_id, session.id,
+            *(given.get(name) for name in ("instant", "title", "note", "rank")), item.at, item.username,
+        )  # fmt: skip
+        return _bookmark_view(_found(row, deed.bookmark_id))
     if isinstance(deed, c.RemoveBookmark):
         row = await connection.fetchrow(_sql["remove_bookmark"], deed.bookmark_id, session.id)
-        if row is None:
-            raise NotFound(f"there is no bookmark {deed.bookmark_id} in this session")
-        return _bookmark_view(row)
+        return _bookmark_view(_found(row, deed.bookmark_id))
     return None
+
+
+def _found(row: Any, bookmark_id: UUID) -> Any:
+    if row is None:
+        raise NotFound(f"there is no bookmark {bookmark_id} in this session")
+    return row
 
 
 def _event_view(row: Any) -> dict[str, Any]:

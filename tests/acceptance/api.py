@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -129,3 +130,16 @@ def fold(rows: list[dict[str, Any]], events: list[dict[str, Any]]) -> dict[tuple
         else:
             world[key] = event
     return world
+
+
+def is_refusal(answer: Answer, status: int, code: str) -> bool:
+    """Whether an answer is the contract's error, one id in its header and its body, and nothing else."""
+    body = answer.json
+    assert set(body) - {"details"} == {
+        "timestamp", "correlationId", "errorCode", "errorMessage", "message", "errors", "sent_at",
+    }  # fmt: skip
+    assert uuid.UUID(body["correlationId"])
+    assert body["correlationId"] == answer.headers["x-correlation-id"]
+    assert body["message"] == body["errorMessage"] == body["errors"][0]["message"]
+    assert "Traceback" not in answer.body.decode()
+    return (answer.status, body["errorCode"]) == (status, code)

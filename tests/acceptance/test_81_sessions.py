@@ -74,15 +74,22 @@ def test_the_life_of_a_session(scene: Scene) -> None:
     bookmark = alice.send("POST", f"{path}/bookmarks", {"timestamp": NOON, "title": "it begins", "note": "see runway"})
     assert bookmark.status == 200
     assert alice.send("POST", f"{path}/marks", {"timestamp": NOON, "text": "look"}).status == 200
+    place = f"{path}/bookmarks/{bookmark.json['data']['id']}"
+    alice.send("POST", f"{path}/bookmarks", {"timestamp": NOON, "title": "it ends"})
+    assert code(alice.send("PATCH", place, {})) == (400, "VALIDATION_FAILED")
+    assert code(alice.send("PATCH", place, {"title": ""})) == (400, "VALIDATION_FAILED")
+    changed = alice.send("PATCH", place, {"rank": 2.5, "note": "see tower"}).json["data"]
+    assert changed == bookmark.json["data"] | {"rank": 2.5, "note": "see tower"}
     shown = alice.get(path).json["data"]
-    assert [one["title"] for one in shown["bookmarks"]] == ["it begins"]
-    assert alice.send("DELETE", f"{path}/bookmarks/{bookmark.json['data']['id']}").status == 204
+    assert [one["title"] for one in shown["bookmarks"]] == ["it ends", "it begins"]
+    assert alice.send("DELETE", place).status == 204
     ended = alice.send("DELETE", path)
     assert (ended.status, ended.body) == (204, b"")
     assert code(alice.send("PATCH", path, {"playhead": NOON})) == (409, "SESSION_TERMINATED")
     assert code(alice.send("POST", f"{path}/terminate")) == (409, "SESSION_TERMINATED")
     assert alice.get(path).json["data"]["ended_reason"] == "terminated"
-    assert kinds(alice, session["id"]) == ["create", "playback", "bookmark", "mark", "remove_bookmark", "terminate"]
+    told = ["create", "playback", "bookmark", "mark", "bookmark", "change_bookmark", "remove_bookmark", "terminate"]
+    assert kinds(alice, session["id"]) == told
 
 
 def test_terminating_is_for_the_user_alone(scene: Scene) -> None:

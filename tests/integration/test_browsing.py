@@ -189,8 +189,11 @@ async def long_told(settings: Settings) -> AsyncIterator[tuple[World, int, int]]
                     for step in (-1, 0, 1) if moment // unit * unit > begin]  # fmt: skip
         for number, moment in enumerate(sorted(moments)):
             tenant = ("t1", "t2", None)[number % 3]
-            row = {"id": number, **({"tenant_id": tenant} if tenant else {})}
-            w.send(row, shard=Shard(TOPIC, number % 2), ts_us=moment)
+            op, entity = (
+                ("d", number - 6) if number % 7 == 6 else ("c", number)
+            )  # its shard and its tenant are the same
+            row = {"id": entity, **({"tenant_id": tenant} if tenant else {})}
+            w.send(row, op=op, shard=Shard(TOPIC, number % 2), ts_us=moment)
         await w.flushed()
         await settle(w)
         yield w, begin, end
@@ -226,6 +229,40 @@ async def test_activity_is_exact_wherever_its_window_begins_and_ends(settings: S
                     assert (stop - first) // length < buckets
 
 
+async def test_a_table_is_told_as_it_was_at_any_instant(settings: Settings) -> None:
+    """Its first and last change and its newest row: days, hours, minutes and events say where these are."""
+    async with long_told(settings) as (w, begin, _):
+        for tenant in ("t1", "t2"):
+            events = await w.fetch(
+                "SELECT event_timestamp AS t, op FROM cdc_event WHERE tenant_id IS NULL OR tenant_id = $1", tenant
+            )
+            times = sorted(event["t"] for event in events)
+            random = Random(2)
+            moments = [begin + random.randrange(7 * DAY - MINUTE) for _ in range(30)]
+            moments += [time + step for time in times[::4] for step in (-1, 0, 1, SECOND)]
+            async with snapshot(w, tenant) as s:
+                for at in [*moments, s.resolve(None)]:
+                    found = [
+                        {name: table[name] for name in ("changes", "first_change_at", "last_change_at", "last_row_at")}
+                        for table in await counting.tables(s, at)
+                    ]
+                    assert found == _as_it_was([event for event in events if event["t"] <= at]), instants.render(at)
+
+
+def _as_it_was(events: list[Any]) -> list[dict[str, Any]]:
+    if not events:
+        return []
+    times, rows = [event["t"] for event in events], [event["t"] for event in events if event["op"] != "d"]
+    return [
+        {
+            "changes": len(events),
+            "first_change_at": instants.render(min(times)),
+            "last_change_at": instants.render(max(times)),
+            "last_row_at": instants.render(max(rows)) if rows else None,
+        }
+    ]
+
+
 async def test_hours_and_days_are_the_sums_of_their_minutes_whatever_changes_them(settings: Settings) -> None:
     """Counted, counted again, erased, cut: nothing that changes minutes has to know of the sums."""
     async with long_told(settings) as (w, begin, _):
@@ -257,7 +294,7 @@ async def test_a_table_untouched_since_the_cutoff_is_still_there(settings: Setti
         async with snapshot(w, "t1") as s:
             [table] = await counting.tables(s, s.resolve(None))
         assert table == {
-            "table_name": "s.t", "source": "d", "columns": ["id", "tenant_id", "name"], "key": ["id"],
+            "table_name": "s.t", "source": "d", "columns": ["id", "tenant_id", "name"], "wide": [], "key": ["id"],
             "location": None, "changes": 0,
             "first_minute": None, "first_change_at": None, "last_change_at": None,
             "last_row_at": instants.render(written),

@@ -22,7 +22,9 @@ from tests.world import TOPIC, World, world
 OTHER = "d.s.other"
 
 
-async def text_of(w: World, tenant: str, start: int, end: int, tables: tuple[str, ...] = ()) -> bytes:
+async def text_of(
+    w: World, tenant: str, start: int, end: int, tables: tuple[str, ...] = (), fields: tuple[str, ...] = ()
+) -> bytes:
     pieces: list[bytes] = []
 
     async def sink(piece: bytes) -> None:
@@ -30,12 +32,14 @@ async def text_of(w: World, tenant: str, start: int, end: int, tables: tuple[str
 
     async with w.replay.snapshot(tenant, end) as snapshot:
         snapshot.resolve(end)
-        await diff(snapshot, DiffQuery(start, end, tables), sink)
+        await diff(snapshot, DiffQuery(start, end, tables, fields), sink)
     return b"[" + b"".join(pieces)[1:] + b"]"
 
 
-async def differing(w: World, tenant: str, start: int, end: int, tables: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = orjson.loads(await text_of(w, tenant, start, end, tables))
+async def differing(
+    w: World, tenant: str, start: int, end: int, tables: tuple[str, ...] = (), fields: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(await text_of(w, tenant, start, end, tables, fields))
     return found
 
 
@@ -79,6 +83,16 @@ def compared(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[
     return found
 
 
+def of_fields(found: list[dict[str, Any]], after: list[dict[str, Any]], fields: set[str]) -> list[dict[str, Any]]:
+    """What is answered of some columns: each state has these alone, also a changed entity's as it is."""
+    now_ = {(row["table_name"], row["entity_id"]): row["entity_state"] for row in after}
+    narrowed: list[dict[str, Any]] = []
+    for one in sorted(found, key=lambda d: (d["table_name"], d["entity_id"])):
+        state = one.get("entity_state") or now_[one["table_name"], one["entity_id"]]
+        narrowed.append(one | {"entity_state": {name: value for name, value in state.items() if name in fields}})
+    return narrowed
+
+
 async def test_it_is_what_comparing_two_states_finds(settings: Settings) -> None:
     """Random lives of sixty entities, with deletes, re-creations, moves between tenants, and keyframes in between."""
     random = Random(11)
@@ -112,9 +126,15 @@ async def test_it_is_what_comparing_two_states_finds(settings: Settings) -> None
                 for end in (at for at in chosen if at >= start):
                     found = await differing(w, tenant, start, end)
                     seen |= {one["change"] for one in found}
-                    assert all(one.pop("event_timestamp") > "2020" for one in found)
+                    times = {(one["table_name"], one["entity_id"]): one.pop("event_timestamp") for one in found}
+                    assert all(time > "2020" for time in times.values())
                     assert sorted(found, key=lambda d: (d["table_name"], d["entity_id"])) == compared(
                         states[start], states[end]
+                    ), (tenant, start, end)
+                    some = await differing(w, tenant, start, end, fields=("b", "c", "no such"))
+                    assert {(d["table_name"], d["entity_id"]): d.pop("event_timestamp") for d in some} == times
+                    assert sorted(some, key=lambda d: (d["table_name"], d["entity_id"])) == of_fields(
+                        found, states[end], {"b", "c"}
                     ), (tenant, start, end)
                     one_table = await differing(w, tenant, start, end, ("s.other",))
                     assert [one["entity_id"] for one in one_table] == [
@@ -137,6 +157,11 @@ async def test_values_are_the_text_that_arrived(settings: Settings) -> None:
         await settle(w)
         end = (await w.fetch("SELECT settled_instant() AS s"))[0]["s"]
         assert b'"changed":{"price":{"before":1.10,"after":1.1}}}' in await text_of(w, "t1", at, end)
+        told = await text_of(w, "t1", at, end, fields=("huge", "price", "said"))
+        assert (
+            b'"entity_state":{"huge":1e400,"price":1.1,"said":"a\\"\\n\\u00e9"},'
+            b'"changed":{"price":{"before":1.10,"after":1.1}}}'
+        ) in told
         created = await text_of(w, "t1", at - MINUTE, end)
         assert b'"change":"created","entity_state":' + (row % "1.1").encode() + b"}" in created
 

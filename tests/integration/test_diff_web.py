@@ -36,6 +36,11 @@ async def test_it_is_answered_in_both_forms_and_to_each_tenant_its_own(settings:
             again = {**people[person], "If-None-Match": headers["ETag"]}
             async with client.get("/replay/diff", headers=again, params=window) as found:
                 assert found.status == 304
+            _, some, other = await get(client, "/replay/diff", people[person], **window, fields="id,no such")
+            assert [one["entity_state"] for one in some["data"]] == [
+                {"id": one["entity_state"]["id"]} for one in answer["data"]
+            ]
+            assert other["ETag"] != headers["ETag"]
             _, none, _ = await get(client, "/replay/diff", people[person], **window, tables="s.other")
             assert none["data"] == []
 
@@ -47,6 +52,7 @@ async def test_what_cannot_be_answered_is_refused(settings: Settings, tmp_path: 
             ({"from": late, "to": early}, "INVALID_PLAYBACK_WINDOW"),
             ({"from": early, "to": render(now() + DAY)}, "TIMESTAMP_OUT_OF_RANGE"),
             ({"from": early}, "VALIDATION_FAILED"),
+            ({"from": early, "to": late, "fields": ","}, "VALIDATION_FAILED"),
         ):
             status, answer, _ = await get(client, "/replay/diff", people["alice"], **params)
             assert (status, answer["errorCode"]) == (400, code)

@@ -62,9 +62,9 @@ async def _text(w: World, chosen: Filter, window: tuple[int, int] | None = None)
 
 
 async def test_chosen_columns_are_the_text_that_arrived(told: tuple[World, int]) -> None:
-    """In the order of the row; a column of an object within it is none, an unknown one is not there."""
+    """In the order in which they are named; a column of an object within it is none, an unknown one is not there."""
     w, before = told
-    chosen = Filter(fields=("price", "huge", "long", "text", "list", "none", "zero", "no such"))
+    chosen = Filter(fields=("huge", "long", "price", "zero", "text", "list", "none", "no such"))
     whole = RAW.replace('"id":7,"tenant_id":"t1",', "")
     assert f'"entity_state":{whole},"op":"c"' in await _text(w, chosen)
     assert f'"entity_state":{whole},"op":"c"' in await _text(w, chosen, (before, now()))
@@ -98,6 +98,19 @@ async def test_only_the_tables_asked_for_are_answered_and_their_shards_read(told
         assert read
         assert read == since
         assert read <= set(shards)
+
+
+async def test_only_the_entities_asked_for_are_answered(told: tuple[World, int]) -> None:
+    """Also by an id that is in another table, and one that is nowhere."""
+    w, before = told
+    w.send({"id": 7, "name": "shared"}, shard=OTHER)
+    w.send({"id": 8, "name": "another"}, shard=OTHER)
+    await w.flushed()
+    at = await settle(w)
+    chosen = Filter(entities=(("s.u", "7"), ("s.t", "8"), ("s.t", "7")))
+    for rows in (await w.state("t1", None, chosen), await w.events("t1", before, at, chosen)):
+        assert {(row["table_name"], row["entity_id"]) for row in rows} == {("s.u", "7"), ("s.t", "7")}
+    assert await w.state("t1", None, Filter(entities=(("s.u", "7"),), only=("s.t",))) == []
 
 
 async def test_a_shard_of_which_no_table_is_known_is_read(told: tuple[World, int]) -> None:

@@ -19,7 +19,7 @@ from msr_stream.settings import Settings
 from msr_stream.testing import MemoryBroker, MemoryFeed
 from tests.unit import conftest as environment
 from tests.world import World, world
-from web import replay, retention
+from web import browsing, replay, retention
 from web.server import serve
 
 assert environment.REQUIRED  # importing `web` builds the application, which wants an environment
@@ -61,7 +61,7 @@ async def site(settings: Settings, folder: Path) -> AsyncIterator[tuple[World, C
         await runtime.database.open()
         try:
             application = web.Application(client_max_size=1 << 20)
-            serve(application, [*replay.ROUTES, *retention.ROUTES], given, lambda: runtime)
+            serve(application, [*replay.ROUTES, *browsing.ROUTES, *retention.ROUTES], given, lambda: runtime)
             async with TestClient(TestServer(application)) as client:
                 yield w, client, people
         finally:

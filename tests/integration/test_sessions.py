@@ -45,6 +45,7 @@ class Desk:
     """An owner with its copies, as a worker has them; several may think that they own the same session."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
         self.store, self.timelines = Sessions(database, TIMEOUT, clock), Timelines(database)
         self.owner = Owner(self.store, self.timelines, clock)
         self.copies: dict[UUID, Copy] = {}
@@ -284,6 +285,34 @@ async def test_bookmarks_keep_their_order_and_one_that_is_gone_is_named(desk: De
     assert error(await desk.send(command(ALICE, session_id, removal.deed))) == ("NotFound", "NOT_FOUND")
     assert [one["title"] for one in await desk.timelines.bookmarks(session_id)] == ["moment 3", "moment 2"]
     assert await desk.kinds(session_id) == ["create", *["bookmark"] * 3, "remove_bookmark"]
+
+
+async def test_a_bookmark_is_changed_and_moved_where_it_is(desk: Desk, clock: Clock) -> None:
+    """It stays the same bookmark; what is not sent stays; a command that comes twice is answered twice."""
+    session_id = await desk.create()
+    made = [(await desk.send(command(ALICE, session_id, c.Bookmark(n, f"moment {n}", "why"))))["data"] for n in (1, 2)]
+    first, second = (UUID(one["id"]) for one in made)
+    between = command(ALICE, session_id, c.ChangeBookmark(second, rank=made[0]["rank"] - 1))
+    moved = (await desk.send(between))["data"]
+    assert moved == made[1] | {"rank": made[0]["rank"] - 1}
+    assert (await Desk(desk.database, clock).send(between))["data"] == moved
+    said = (await desk.send(command(ALICE, session_id, c.ChangeBookmark(first, instant=9, title="it begins"))))["data"]
+    assert said == made[0] | {"timestamp": "1970-01-01T00:00:00.000009Z", "title": "it begins"}
+    emptied = (await desk.send(command(ALICE, session_id, c.ChangeBookmark(first, note=""))))["data"]
+    assert emptied == said | {"note": ""}
+    assert await desk.timelines.bookmarks(session_id) == [moved, emptied]
+    assert await desk.kinds(session_id) == ["create", *["bookmark"] * 2, *["change_bookmark"] * 3]
+
+
+async def test_a_bookmark_is_changed_by_its_owner_and_in_its_session_alone(desk: Desk) -> None:
+    mine, other = await desk.create(), await desk.create()
+    bookmark = UUID((await desk.send(command(ALICE, mine, c.Bookmark(1, "here"))))["data"]["id"])
+    deed = c.ChangeBookmark(bookmark, title="theirs")
+    assert error(await desk.send(command(ALICE, other, deed))) == ("NotFound", "NOT_FOUND")
+    assert error(await desk.send(command(BOB, mine, deed))) == ("NotFound", "NOT_FOUND")
+    assert error(await desk.send(command(CAROL, mine, deed)))[0] == "Forbidden"
+    assert [one["title"] for one in await desk.timelines.bookmarks(mine)] == ["here"]
+    assert await desk.kinds(other) == ["create"]
 
 
 async def test_a_crash_in_a_command_is_answered_and_the_copy_is_not_believed_any_more(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -100,29 +100,42 @@ def part_of(state: State, chosen: Filter) -> State:
     return {
         entity: (op, time, {name: value for name, value in row.items() if name in chosen.fields})
         for entity, (op, time, row) in state.items()
-        if entity[0] in chosen.only
+        if entity[0] in chosen.only and (not chosen.entities or entity in chosen.entities)
     }
 
 
-async def diff(snapshot: Snapshot, start: int, end: int) -> dict[tuple[str, str], Difference]:
-    """What differs between two instants, by entity."""
+async def diff(snapshot: Snapshot, start: int, end: int, chosen: Filter = _ALL) -> dict[tuple[str, str], Difference]:
+    """What differs between two instants, by entity; of the tables and columns that are chosen."""
     text = bytearray()
-    await diffing.diff(snapshot, DiffQuery(start, end), lambda piece: _add(text, piece))
+    query = DiffQuery(start, end, chosen.only, chosen.fields)
+    await diffing.diff(snapshot, query, lambda piece: _add(text, piece))
     read = msgspec.json.decode(b"[" + text[1:] + b"]", type=list[Difference])
     found = {(one.table_name, one.entity_id): one for one in read}
     assert len(found) == len(read), "one entity twice in a diff"
     return found
 
 
-def check_diff(found: dict[tuple[str, str], Difference], before: State, after: State) -> None:
-    """It is what comparing the two states finds; fields that are not available are only named."""
+def check_diff(
+    found: dict[tuple[str, str], Difference], before: State, after: State, fields: Sequence[str] = ()
+) -> None:
+    """It is what comparing the two states finds; fields that are not available are only named.
+
+    Args:
+        found: what was answered.
+        before: the state at the one instant, whole.
+        after: at the other.
+        fields: those that were asked for of each state; empty: all.
+    """
     assert {key for key, one in found.items() if one.change == "created"} == set(after) - set(before)
     assert {key for key, one in found.items() if one.change == "deleted"} == set(before) - set(after)
     for key, one in found.items():
-        if one.change != "changed":
-            assert one.entity_state is not None
-            row = (after if one.change == "created" else before)[key][2]
-            assert {name: bytes(raw).decode() for name, raw in one.entity_state.items()} == row
+        if one.change == "changed" and not fields:
+            assert one.entity_state is None
+            continue
+        assert one.entity_state is not None
+        row = (before if one.change == "deleted" else after)[key][2]
+        wanted_row = {name: value for name, value in row.items() if not fields or name in fields}
+        assert {name: bytes(raw).decode() for name, raw in one.entity_state.items()} == wanted_row
     for key in set(before) & set(after):
         was, became = before[key][2], after[key][2]
         if key not in found:

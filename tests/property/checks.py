@@ -98,11 +98,14 @@ async def check_answers(world: World, timed: Sequence[Timed]) -> None:
 
 
 async def _check_part(snapshot: Snapshot, random: Random, first: tuple[int, State], last: tuple[int, State]) -> None:
-    """Of some tables and columns the same holds as of the whole, value by value; unknown names do no harm."""
+    """Of some tables, entities and columns the same holds as of the whole, value by value; unknown names do no harm."""
     (start, before), (end, after) = first, last
     tables = sorted({table for table, _ in (*before, *after)})
     fields = sorted({name for _, _, row in (*before.values(), *after.values()) for name in row})
+    entities = sorted({*before, *after})
+    some = random.sample(entities, random.randint(1, len(entities))) if entities else []
     chosen = Filter(
+        entities=random.choice(((), (("no.such", "1"), *some))),
         only=("no.such", *random.sample(tables, random.randint(0, len(tables)))),
         fields=("no such", *random.sample(fields, random.randint(0, min(3, len(fields))))),
     )
@@ -110,6 +113,12 @@ async def _check_part(snapshot: Snapshot, random: Random, first: tuple[int, Stat
     assert found == part_of(before, chosen), f"the state at {start} with {chosen}"
     window = await events(snapshot, start, end, chosen)
     assert folded(found, window) == part_of(after, chosen), f"state({start}) + events up to {end} with {chosen}"
+    differences = await diff(snapshot, start, end, chosen)
+    check_diff(differences, _of_tables(before, chosen.only), _of_tables(after, chosen.only), chosen.fields)
+
+
+def _of_tables(state: State, tables: Sequence[str]) -> State:
+    return {entity: row for entity, row in state.items() if entity[0] in tables}
 
 
 async def _recorded(world: World, shard: Shard) -> list[Any]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from msr_stream.bounds import not_settled
 from msr_stream.instants import HOUR, SECOND
 from msr_stream.recording.progress import Shard
-from msr_stream.replay import not_settled
 from msr_stream.store import planning
 from msr_stream.store.history import History
 from msr_stream.store.keyframes import Keyframes

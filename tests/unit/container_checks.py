@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -268,6 +269,10 @@ def unsafe_image(dockerfile: str) -> list[str]:
     """What the image that is built must be, and is not: small, somebody else than root, checked, stopped in order."""
     built = stages(dockerfile)
     last, names = built[-1], {stage.name for stage in built}
+    # Nobody runs what another stage is built from, or takes its files from.
+    within = {stage.base for stage in built} | {
+        source for stage in built for value in stage.values("COPY") for source in re.findall(r"--from=(\S+)", value)
+    }
     wrong = [
         f"{stage.name} is from {stage.base}"
         for stage in built
@@ -275,7 +280,7 @@ def unsafe_image(dockerfile: str) -> list[str]:
     ]
     for stage in built:
         users = stage.values("USER")
-        if stage.name != "build" and stage.name not in {other.base for other in built} and not _harmless(users):
+        if stage.name not in within and not _harmless(users):
             wrong.append(f"{stage.name} runs as {users[-1:] or 'root'}")
     wrong += [
         f"{last.name}: {run}"
@@ -298,6 +303,47 @@ def unsafe_image(dockerfile: str) -> list[str]:
     if sorted(" ".join(last.values("EXPOSE")).split()) != sorted(ports) or len(ports) != 2:
         wrong.append("EXPOSE")
     return wrong
+
+
+def missing_console(dockerfile: str) -> list[str]:
+    """What keeps the image from serving the console: not built as by `make ui`, or not where the wheel looks."""
+    built = {stage.name: stage for stage in stages(dockerfile)}
+    made, packed = built.get("console"), built["build"]
+    if made is None:
+        return ["there is no stage console"]
+    told = [f"{one.name} {one.value}" for one in made.instructions]
+    wrong = [] if _in_order(_CONSOLE, told) else [f"console: {told}"]
+    node, wanted = re.search(r"/node:([\d.]+)", made.base), re.search(r'"node": ">=([\d.]+)"', _ui("package.json"))
+    if node is None or wanted is None or _version(node[1]) < _version(wanted[1]):
+        wrong.append(f"console is from {made.base}")
+    into = re.search(r"outDir: '(.+)'", _ui("vite.config.ts"))
+    folder = posixpath.normpath(posixpath.join(made.values("WORKDIR")[-1], into[1])) if into else "?"
+    steps = [f"COPY --from=console {folder} web/console", "RUN pip --python /opt/msr/bin/python install --no-deps ."]
+    if not _in_order(steps, [f"{one.name} {one.value}" for one in packed.instructions]):
+        wrong.append(f"build does not take {folder} before it installs the packages")
+    return wrong
+
+
+#: What the stage does, in this order; between it may be more.
+_CONSOLE = [
+    "COPY web/ui/package.json web/ui/package-lock.json ./",
+    "RUN npm ci --no-audit --no-fund",
+    "COPY web/ui ./",
+    "RUN npm run build",
+]
+
+
+def _in_order(wanted: list[str], told: list[str]) -> bool:
+    left = iter(told)
+    return all(one in left for one in wanted)
+
+
+def _ui(name: str) -> str:
+    return (ROOT / "web" / "ui" / name).read_text()
+
+
+def _version(text: str) -> list[int]:
+    return [int(part) for part in text.split(".")]
 
 
 def _harmless(users: list[str]) -> bool:

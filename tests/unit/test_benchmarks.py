@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from msr_stream.records.change import Change, Marker
 from msr_stream.records.decode import Decoder
+from tests.benchmarks.bench_ui import bounded
 from tests.benchmarks.envelopes import MARKERS, PLAIN, TOAST, TOPIC, Source
+from tests.benchmarks.filling import Size
+from tests.benchmarks.moving import WINDOW, Fleet
 from tests.benchmarks.place import Place
 from tests.benchmarks.report import Part, Report, Row, at_least, at_most
 from tests.unit.building import record
@@ -63,3 +69,30 @@ def test_a_place_is_what_its_dsn_names() -> None:
     assert place == Place("db.example", 6543, "history", "me", "p@ss")
     assert Place.of(place.dsn) == place
     assert place.environment()["DATABASE_PASSWORD"] == "p@ss"
+
+
+def test_a_fleet_changes_each_of_its_entities_ten_times_in_the_window_and_each_moves_a_little() -> None:
+    size, end = Size(entities=80, events=880, days=1), 2 * WINDOW
+    fleet, changes, last = Fleet(3, size, 0, end), Counter[str](), dict[str, tuple[float, float]]()
+    before = 0
+    for row in fleet.rows():
+        [found] = re.findall(rb"\{\"id\".*\}", row, re.DOTALL)
+        state = json.loads(found)
+        assert before < fleet.time <= end
+        before = fleet.time
+        if state["id"] in last:
+            lon, lat = last[state["id"]]
+            assert fleet.time > end - WINDOW
+            assert 0 < (state["lon"] - lon) ** 2 + (state["lat"] - lat) ** 2 < 0.02**2
+            changes[state["id"]] += 1
+        else:
+            assert fleet.time <= end - WINDOW
+        last[state["id"]] = state["lon"], state["lat"]
+    assert (fleet.position, fleet.live) == (220, 20)
+    assert set(changes.values()) == {10}
+    assert len(changes) == 20
+
+
+def test_memory_is_bounded_if_the_last_third_of_the_time_takes_hardly_more_than_the_middle_one() -> None:
+    assert bounded("", [1, 2, 100, 100, 119, 90]).verdict == "reached"
+    assert bounded("", [500, 2, 100, 100, 121, 90]).verdict == "**missed**"

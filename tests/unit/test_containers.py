@@ -142,6 +142,7 @@ def test_the_image_is_safe() -> None:
     [
         ("python:3.11.14-slim-bookworm", "python:latest", "python is from"),
         ("python:3.11.14-slim-bookworm", "python", "python is from"),
+        ("node:20.20.2-bookworm-slim", "node:lts", "console is from"),
         ("USER 10001:10001\nEXPOSE", "EXPOSE", "runtime runs as root"),
         ("USER 10001:10001\nEXPOSE", "USER 0:0\nEXPOSE", "runtime runs as"),
         ("USER 10001:10001\nSTOPSIGNAL", "STOPSIGNAL", "simulator runs as root"),
@@ -159,9 +160,36 @@ def test_a_careless_image_is_found(old: str, new: str, named: str) -> None:
     assert any(named in fault for fault in checks.unsafe_image(DOCKERFILE.replace(old, new)))
 
 
-@pytest.mark.parametrize("source", ["docker/local/nowhere", "tests", "docker/local/pom.xml"])
+#: In this order: the console is taken, then packed with the rest.
+TAKEN = "COPY --from=console /src/web/console web/console"
+INSTALLED = "RUN pip --python /opt/msr/bin/python install --no-deps ."
+
+
+def test_the_image_has_the_console() -> None:
+    assert checks.missing_console(DOCKERFILE) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("AS console", "AS ui", "there is no stage console"),
+        ("node:20.20.2-bookworm-slim", "node:18.20.8-bookworm-slim", "console is from"),
+        ("package.json web/ui/package-lock.json", "package.json", "console: "),
+        ("RUN npm ci --no-audit --no-fund", "RUN npm install", "console: "),
+        ("RUN npm run build\n", "", "console: "),
+        ("/src/web/console web/console", "/src/web/ui/dist web/console", "build does not take"),
+        (f"{TAKEN}\n", "", "build does not take"),
+        (f"{TAKEN}\n{INSTALLED}", f"{INSTALLED}\n{TAKEN}", "build does not take"),
+    ],
+)
+def test_an_image_without_the_console_is_found(old: str, new: str, named: str) -> None:
+    assert old in DOCKERFILE
+    assert any(named in fault for fault in checks.missing_console(DOCKERFILE.replace(old, new)))
+
+
+@pytest.mark.parametrize("source", ["docker/local/nowhere", "tests", "docker/local/pom.xml", "web/ui/dist"])
 def test_what_is_copied_must_exist_and_reach_the_build(source: str) -> None:
-    """The second and the third exist, and .dockerignore keeps them out."""
+    """The others exist, or may, and .dockerignore keeps them out."""
     broken = DOCKERFILE.replace("COPY agents agents", f"COPY {source} agents")
     assert checks.missing_files(COMPOSE, broken) == [source]
 
@@ -218,6 +246,18 @@ def test_the_realm_is_the_one_that_workers_trust() -> None:
     issuer = checks.example_variables()["IAMS_KEYCLOAK_URL"]
     hostname = checks.environment(COMPOSE["services"]["keycloak"])["KC_HOSTNAME"]
     assert issuer == f"{hostname}/realms/{realm['realm']}"
+    # Browsers on this machine reach the issuer, as no service inside does; the worker fetches the keys inside.
+    published = [entry.split(":")[1] for entry in COMPOSE["services"]["keycloak"]["ports"]]
+    assert hostname in {f"http://localhost:{port}" for port in published}
+    inside = issuer.replace(hostname, "http://keycloak:8080")
+    assert checks.example_variables()["IAMS_JWKS_URL"] == f"{inside}/protocol/openid-connect/certs"
+    console = next(
+        one for one in realm["clients"] if one["clientId"] == Settings.model_fields["console_client_id"].default
+    )
+    pages = [entry.split(":")[1] for entry in COMPOSE["services"]["msr-app"]["ports"]]
+    assert {f"http://{host}:{port}/*" for port in pages for host in ("localhost", "127.0.0.1")} == set(
+        console["redirectUris"]
+    )
     tenants = [json.loads(user["attributes"]["active_tenant"][0]) for user in realm["users"]]
     assert {tenant["tenant_id"] for tenant in tenants} == {"t1", "t2"}
     roles = {role for tenant in tenants for role in tenant["roles"]}
@@ -241,7 +281,7 @@ def test_the_example_names_every_setting_and_sets_all_that_must_be() -> None:
     text = env_file()
     assert re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE) == [name.upper() for name in Settings.model_fields]
     required = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
-    assert checks.example_variables().keys() - required == {"DATABASE_PASSWORD"}
+    assert checks.example_variables().keys() - required == {"DATABASE_PASSWORD", "IAMS_JWKS_URL"}
     assert required <= checks.example_variables().keys()
 
 

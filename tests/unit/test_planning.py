@@ -58,6 +58,7 @@ def test_without_a_filter_the_statements_are_what_they_were() -> None:
         assert "coalesce(entity_state, 'null')" in statement
         assert "json_each" not in statement
         assert "table_name = ANY" not in statement
+        assert "entity_id) IN" not in statement
 
 
 @pytest.mark.parametrize("rows", [10, 5000])
@@ -72,10 +73,21 @@ def test_only_the_tables_asked_for_are_read_from_keyframes_and_events(rows: int)
     assert condition in events_statement([1, 2], 1, 2, "t1", chosen)
 
 
-def test_fields_are_taken_from_the_text_and_named_as_literals() -> None:
-    statement = events_statement([1], 1, 2, "t1", Filter(fields=("a", "o'x", "{row}")))
-    assert "FROM json_each(entity_state::json) WHERE key = ANY (ARRAY['a', 'o''x', '{row}']::text[])" in statement
-    assert "coalesce(entity_state" not in statement
+@pytest.mark.parametrize("rows", [10, 5000])
+def test_only_the_entities_asked_for_are_read_from_keyframes_and_events(rows: int) -> None:
+    chosen = Filter(entities=(("s.t", "7"), ("s.u", "o'x")))
+    (statement,) = state_statements([part(1, rows)], NOON, "t1", chosen)
+    condition = "AND (table_name, entity_id) IN (('s.t', '7'), ('s.u', 'o''x'))"
+    scans = re.findall(r"FROM v_(?:keyframe(?: k)?|cdc_event)\s+WHERE (.*)", statement)
+    assert len(scans) == (2 if rows < 2000 else 3)
+    assert all(condition in scan for scan in scans)
+    assert condition in events_statement([1, 2], 1, 2, "t1", chosen)
+
+
+def test_no_name_of_a_field_gets_into_a_statement() -> None:
+    """They are cut out of what was read."""
+    chosen = Filter(fields=("a", "o'x", "{row}"))
+    assert events_statement([1], 1, 2, "t1", chosen) == events_statement([1], 1, 2, "t1")
 
 
 def test_slices_grow_where_little_comes_and_shrink_where_much_does() -> None:

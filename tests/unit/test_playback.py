@@ -68,10 +68,18 @@ def test_a_terminated_session_says_why_it_is_inactive() -> None:
 def test_a_command_is_the_same_after_its_way_over_the_topic() -> None:
     for deed in (
         c.Create(), c.Resume(), c.Terminate(), c.Tick(NOON), c.Seen(), c.Flush(), c.Mark(NOON, "x"),
-        c.Bookmark(NOON, "title", "note"), c.RemoveBookmark(ID),
+        c.Bookmark(NOON, "title", "note"), c.ChangeBookmark(ID, title="other", rank=0.5), c.RemoveBookmark(ID),
         c.Play(Change(playing=True, window=Window(1, 2), filters={"k": [1, None]}), 3),
     ):  # fmt: skip
         assert c.decode(c.encode(_command(deed))) == _command(deed)
+
+
+def test_the_timeline_tells_what_of_a_bookmark_has_changed_and_nothing_else() -> None:
+    moved = c.ChangeBookmark(ID, rank=1.5)
+    assert entry(_command(moved)) == ("change_bookmark", {"bookmark_id": str(ID), "rank": 1.5})
+    other = c.ChangeBookmark(ID, instant=NOON, note="")
+    about = {"bookmark_id": str(ID), "instant": "2026-11-25T12:00:00.000000Z", "note": ""}
+    assert entry(_command(other)) == ("change_bookmark", about)
 
 
 def test_a_session_is_answered_with_every_field_that_clients_read() -> None:

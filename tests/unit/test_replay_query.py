@@ -7,19 +7,11 @@ from typing import Any
 import pytest
 
 from msr_stream import instants
+from msr_stream.bounds import Bounds, not_settled
 from msr_stream.errors import BadRequest
 from msr_stream.instants import DAY, HOUR
 from msr_stream.regions import Box, Circle
-from msr_stream.replay import (
-    Bounds,
-    EventsQuery,
-    Filter,
-    StateQuery,
-    events_query,
-    live_filter,
-    not_settled,
-    state_query,
-)
+from msr_stream.replay import EventsQuery, Filter, StateQuery, events_query, live_filter, state_query
 from tests.unit.building import NOON
 
 T = "2026-11-23T00:00:00Z"
@@ -130,6 +122,26 @@ def test_an_include_list_of_nothing_is_refused_by_name(name: str, value: str) ->
     assert _fields(_refused(_state, **{name: value})) == [name]
     with pytest.raises(BadRequest, match=name):
         live_filter({name: [value]})
+
+
+def test_entities_are_named_by_table_and_id_which_may_hold_anything() -> None:
+    found = live_filter({"entity": ["s.t:7", "s.u:a,b:c"]})
+    assert found.entities == (("s.t", "7"), ("s.u", "a,b:c"))
+    assert found.named_tables == ("s.t", "s.u")
+    assert live_filter({"entity": ["s.t:7", "s.u:1"], "tables": ["s.t"]}).named_tables == ("s.t",)
+    assert live_filter({}).named_tables == ()
+
+
+@pytest.mark.parametrize("key", ["", "s.t", ":7", "s.t:", "s.t:a\0b"])
+def test_an_entity_without_table_or_id_is_refused_with_what_it_got(key: str) -> None:
+    with pytest.raises(BadRequest, match=r"entity: got .*, wanted schema\.table:id"):
+        live_filter({"entity": ["s.t:7", key]})
+
+
+def test_too_many_entities_are_refused() -> None:
+    assert len(live_filter({"entity": [f"s.t:{n}" for n in range(100)]}).entities) == 100
+    with pytest.raises(BadRequest, match="entity: got 101, at most 100"):
+        live_filter({"entity": [f"s.t:{n}" for n in range(101)]})
 
 
 # Bounds

@@ -27,8 +27,11 @@ WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard)) AND event_timestamp >= 
 -- name: tables
 -- The tables of which the tenant may see something up to an instant: what is counted of each, and its newest row that was
 -- no delete. Where retention has left no such event, the row stands in a keyframe alone, and may be all that is left.
+-- The counts say where a log is read: from the bucket of the last change on, found by the day first and then by the minute.
 WITH counted AS (
-    SELECT table_name, sum(changes)::bigint AS changes, min(bucket) AS first FROM ({counts}) c GROUP BY table_name)
+    SELECT table_name, sum(changes)::bigint AS changes, min(bucket) AS first,
+           max(bucket) FILTER (WHERE changes > 0) AS last, max(bucket) FILTER (WHERE changes > 0 AND op <> 'd') AS last_row
+    FROM ({counts}) c GROUP BY table_name)
 SELECT t.table_name, t.source, coalesce(c.changes, 0) AS changes, f.first_minute,
        b.first_change_at, e.last_change_at,
        coalesce(n.event_timestamp, k.event_timestamp) AS last_row_at, coalesce(n.entity_id, k.entity_id) AS entity_id,
@@ -46,19 +49,29 @@ LEFT JOIN LATERAL (
         AND event_timestamp >= f.first_minute AND event_timestamp < f.first_minute + interval '1 minute'
         AND event_timestamp <= {at} AND (tenant_id IS NULL OR tenant_id = {tenant})) b ON true
 LEFT JOIN LATERAL (
+    SELECT greatest(c.last, max(bucket)) AS since FROM v_activity
+    WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard s WHERE s.topic = t.topic)) AND table_name = t.table_name
+        AND bucket >= c.last AND bucket < c.last + interval '24 hours' AND bucket < date_bin('1 minute', {at}, 'epoch')
+        AND changes > 0 AND (tenant_id IS NULL OR tenant_id = {tenant})) lc ON true
+LEFT JOIN LATERAL (
+    SELECT greatest(c.last_row, max(bucket)) AS since FROM v_activity
+    WHERE shard_id = ANY (ARRAY(SELECT shard_id FROM shard s WHERE s.topic = t.topic)) AND table_name = t.table_name
+        AND bucket >= c.last_row AND bucket < c.last_row + interval '24 hours' AND bucket < date_bin('1 minute', {at}, 'epoch')
+        AND changes > 0 AND op <> 'd' AND (tenant_id IS NULL OR tenant_id = {tenant})) lr ON true
+LEFT JOIN LATERAL (
     SELECT max(e.event_timestamp) AS last_change_at FROM shard s CROSS JOIN LATERAL (
         SELECT event_timestamp FROM v_cdc_event
-        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp <= {at}
+        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp >= lc.since AND event_timestamp <= {at}
             AND (tenant_id IS NULL OR tenant_id = {tenant})
         ORDER BY event_timestamp DESC, position DESC LIMIT 1) e
     WHERE s.topic = t.topic) e ON true
 LEFT JOIN LATERAL (
     SELECT e.* FROM shard s CROSS JOIN LATERAL (
         SELECT event_timestamp, entity_id, entity_state FROM v_cdc_event
-        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp <= {at} AND op <> 'd'
-            AND (tenant_id IS NULL OR tenant_id = {tenant})
+        WHERE shard_id = s.shard_id AND table_name = t.table_name AND event_timestamp >= lr.since AND event_timestamp <= {at}
+            AND op <> 'd' AND (tenant_id IS NULL OR tenant_id = {tenant})
         ORDER BY event_timestamp DESC, position DESC LIMIT 1) e
-    WHERE s.topic = t.topic ORDER BY e.event_timestamp DESC LIMIT 1) n ON true
+    WHERE s.topic = t.topic ORDER BY e.event_timestamp DESC, s.shard_id LIMIT 1) n ON true
 LEFT JOIN LATERAL (
     SELECT e.event_timestamp, e.entity_id, e.entity_state FROM shard s
     CROSS JOIN LATERAL (

@@ -113,16 +113,16 @@ WHERE {shards} AND event_timestamp > {start} AND event_timestamp <= {end}
 ORDER BY event_timestamp, shard_id, position
 
 -- name: row
--- An event as one line of JSON text, after a comma. Concatenated: three times as fast as json_build_object.
-',{"entity_id":' || to_json(entity_id)::text
-    || ',"entity_state":' || coalesce(entity_state, 'null')
-    || ',"op":"' || op
-    || '","event_timestamp":"' || to_char(event_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    || CASE WHEN source_timestamp IS NULL THEN '"'
-       ELSE '","source_timestamp":"' || to_char(source_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"' END
-    || ',"table_name":' || to_json(table_name)::text
-    || CASE WHEN unavailable_fields IS NULL THEN '}'
-       ELSE ',"unavailable_fields":' || to_json(unavailable_fields)::text || '}' END
+-- An event as one line of JSON text, after a comma. Concatenated: three times as fast as json_build_object; what comes
+-- after the entity first with itself, so that the entity's text, the largest of them, is copied twice and not nine times.
+',{"entity_id":' || to_json(entity_id)::text || ',"entity_state":' || coalesce(entity_state, 'null')
+    || (',"op":"' || op
+        || '","event_timestamp":"' || to_char(event_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+        || CASE WHEN source_timestamp IS NULL THEN '"' ELSE
+           '","source_timestamp":"' || to_char(source_timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"' END
+        || ',"table_name":' || to_json(table_name)::text
+        || CASE WHEN unavailable_fields IS NULL THEN '}'
+           ELSE ',"unavailable_fields":' || to_json(unavailable_fields)::text || '}' END)
 
 -- name: in_box
 -- Whether a row says that its entity is between two meridians and two parallels.
@@ -135,9 +135,3 @@ EXISTS (SELECT FROM location_of(entity_state) AS l WHERE (l[0] >= {west} OR l[0]
 -- name: near
 -- Whether a row says that its entity is no farther from a point than so many metres.
 EXISTS (SELECT FROM location_of(entity_state) AS l WHERE metres_between(l, point({lon}, {lat})) <= {metres})
-
--- name: some_fields
--- In place of the whole entity in `row`: some of its columns. `json`, not `jsonb`: each value stays the text that arrived.
-CASE WHEN entity_state IS NULL THEN 'null' ELSE (
-        SELECT '{{' || coalesce(string_agg(to_json(key)::text || ':' || value::text, ','), '') || '}}'
-        FROM json_each(entity_state::json) WHERE key = ANY ({fields})) END

@@ -105,6 +105,12 @@ RETURNING *
 -- One bookmark of a session.
 SELECT * FROM bookmark WHERE id = $1 AND session_id = $2
 
+-- name: change_bookmark
+-- A bookmark says something else, or has another place; what is NULL stays.
+UPDATE bookmark SET instant = coalesce($3, instant), title = coalesce($4, title), note = coalesce($5, note),
+    rank = coalesce($6, rank), occ_lock = occ_lock + 1, updated_at = $7, updated_by = $8
+WHERE id = $1 AND session_id = $2 RETURNING *
+
 -- name: remove_bookmark
 -- A bookmark that is no longer wanted.
 DELETE FROM bookmark WHERE id = $1 AND session_id = $2 RETURNING *
