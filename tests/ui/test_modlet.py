@@ -15,7 +15,7 @@ import pytest
 from msr_local.ports import Ports
 from msr_local.stack import Stack
 
-from tests.ui.test_console import STATION, UI, WIND, marked
+from tests.ui.test_console import MARKER, UI, marked
 
 __all__ = ["marked"]  # the fixture
 
@@ -91,11 +91,7 @@ def end_sessions(stack: Stack) -> None:
 @pytest.mark.timeout(900)
 def test_an_application_replays_with_the_package(marked: Stack, host: str) -> None:
     end_sessions(marked)
-    where = {
-        "MSR_URL": host,
-        "MSR_TOKENS": "{}",
-        "MSR_MARKER": json.dumps({"key": f"ops.weather:{STATION}", "wind_kn": WIND}),
-    }
+    where = {"MSR_URL": host, "MSR_TOKENS": "{}", "MSR_MARKER": MARKER}
     print(run("npm", "run", "--silent", "e2e", "--", "e2e/host/host.e2e.ts", cwd=UI, **where))
 
 

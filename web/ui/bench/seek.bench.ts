@@ -16,7 +16,7 @@ function change(n: number): Change {
 
 const world = new World();
 const begun = performance.now();
-const base = world.base(Array.from({ length: ENTITIES }, (_, n) => ({ ...change(n), at: START })));
+const base = world.base(Array.from({ length: ENTITIES }, (_, n) => world.add({ ...change(n), at: START })));
 const stretch = new Stretch(world.versions, START, base);
 const size = ENTITIES * CHANGES;
 for (let n = 1; n <= size; n += 10_000) {

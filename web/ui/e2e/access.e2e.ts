@@ -1,15 +1,13 @@
 import { AxeBuilder } from '@axe-core/playwright';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { endSessions, launch, visit } from './browser';
+import { endSessions, inEveryLook, launch, soon, visit } from './browser';
 
 let browser: Browser;
 beforeAll(async () => void (browser = await launch()));
 afterAll(() => browser.close());
 beforeEach(endSessions);
 
-const soon = { timeout: 60_000, interval: 200 };
-const SIZES = { wide: { width: 1280, height: 800 }, narrow: { width: 390, height: 844 } };
 const TABS = ['Sources', 'Sessions', 'Dead letters', 'Settings', 'Retention', 'Clips', 'Audit'];
 
 /** What axe finds, and whether the page is wider than the screen. */
@@ -27,36 +25,34 @@ async function picture(page: Page, name: string): Promise<void> {
   if (folder) await page.screenshot({ path: `${folder}/${name.replaceAll(' ', '-')}.png` });
 }
 
-for (const colorScheme of ['light', 'dark'] as const) {
-  for (const [size, viewport] of Object.entries(SIZES)) {
-    describe(`for everybody, ${colorScheme} and ${size}`, () => {
-      it('sessions, sharing and administration have no fault that axe knows', async () => {
-        const { page } = await visit(browser, 'root', '?view=sessions', { viewport, colorScheme });
-        const faults: Record<string, string[]> = {};
-        const look = async (name: string): Promise<void> => {
-          const found = await faultsOf(page);
-          if (found.length) faults[name] = found;
-          await picture(page, `${name}-${colorScheme}-${size}`);
-        };
-        await page.getByRole('button', { name: 'New session' }).click();
-        await expect.poll(() => page.getByText('in use here').count(), soon).toBe(1);
-        await look('sessions');
-        await page.getByRole('button', { name: 'Share' }).click();
-        await expect.poll(() => page.getByRole('dialog').count(), soon).toBe(1);
-        await look('share');
-        await page.keyboard.press('Escape');
-        await page.getByRole('button', { name: 'Terminate' }).first().click();
-        await page.getByRole('dialog').getByRole('button', { name: 'Terminate' }).click();
-        await expect.poll(() => page.getByText('in use here').count(), soon).toBe(0);
-        await page.getByRole('button', { name: 'Admin' }).click();
-        for (const tab of TABS) {
-          await page.getByRole('tab', { name: tab }).click();
-          await expect.poll(() => page.getByText('Loading …').count(), soon).toBe(0);
-          await look(tab);
-        }
-        expect(faults).toEqual({});
-        await page.context().close();
+describe('for everybody, light and dark, wide and narrow', () => {
+  it('sessions, sharing and administration have no fault that axe knows', async () => {
+    const { page } = await visit(browser, 'root', '?view=sessions');
+    const faults: Record<string, string[]> = {};
+    const look = (name: string): Promise<void> =>
+      inEveryLook(page, async ({ colorScheme, width }) => {
+        const found = await faultsOf(page);
+        const seen = `${name}-${colorScheme}-${width}`;
+        if (found.length) faults[seen] = found;
+        await picture(page, seen);
       });
-    });
-  }
-}
+    await page.getByRole('button', { name: 'New session' }).click();
+    await expect.poll(() => page.getByText('in use here').count(), soon).toBe(1);
+    await look('sessions');
+    await page.getByRole('button', { name: 'Share' }).click();
+    await expect.poll(() => page.getByRole('dialog').count(), soon).toBe(1);
+    await look('share');
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'Terminate' }).first().click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Terminate' }).click();
+    await expect.poll(() => page.getByText('in use here').count(), soon).toBe(0);
+    await page.getByRole('button', { name: 'Admin' }).click();
+    for (const tab of TABS) {
+      await page.getByRole('tab', { name: tab }).click();
+      await expect.poll(() => page.getByText('Loading …').count(), soon).toBe(0);
+      await look(tab);
+    }
+    expect(faults).toEqual({});
+    await page.context().close();
+  }, 300_000);
+});

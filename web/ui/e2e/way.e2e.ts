@@ -1,12 +1,10 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launch, marker, url, visit } from './browser';
+import { launch, marker, soon, url, visit } from './browser';
 
 let browser: Browser;
 beforeAll(async () => void (browser = await launch()));
 afterAll(() => browser.close());
-
-const soon = { timeout: 60_000, interval: 200 };
 
 describe('the whole way from a row to the screen', () => {
   it('shows a row that the application wrote, in full', async () => {
@@ -18,6 +16,17 @@ describe('the whole way from a row to the screen', () => {
     const entities = page.getByLabel('Number of entities');
     await expect.poll(async () => Number((await entities.innerText()).replace(/\D/g, '')), soon).toBeGreaterThan(10);
     expect(page.url()).not.toContain('token');
+    expect(troubles).toEqual([]);
+    await page.context().close();
+  });
+
+  it('tells the history of a row whose id an address has to escape', async () => {
+    const { page, troubles } = await visit(browser, 'alice', `?entity=${encodeURIComponent(marker.odd)}`);
+    await expect.poll(() => page.getByLabel('Status', { exact: true }).innerText(), soon).toBe('paused');
+    await page.keyboard.press('f'); // it may not be settled yet
+    const inspector = page.getByRole('region', { name: 'Selected entity' });
+    await expect.poll(() => inspector.innerText(), soon).toContain('1 of 1');
+    expect(await inspector.innerText()).toContain('created');
     expect(troubles).toEqual([]);
     await page.context().close();
   });

@@ -69,6 +69,22 @@ describe('an application with the modlet', () => {
     expect(statuses).toEqual([200, 404, 404, 404, 404]);
   });
 
+  it('passes an id on that an address has to escape', async () => {
+    const colon = marker.odd.indexOf(':');
+    const [table, id] = [marker.odd.slice(0, colon), marker.odd.slice(colon + 1)];
+    const get = async (path: string): Promise<unknown> => {
+      const answer = await fetch(`${url}/msr/api/replay/${path}`);
+      return answer.ok ? ((await answer.json()) as { data: unknown }).data : answer.status;
+    };
+    const found = async (): Promise<unknown> => {
+      const { settled_until: end } = (await get('range')) as { settled_until: string };
+      const start = new Date(Date.parse(end) - 3_600_000).toISOString();
+      const window = new URLSearchParams({ start, end }).toString();
+      return get(`entity/${table}/${encodeURIComponent(id)}?${window}`);
+    };
+    await expect.poll(found, soon).toMatchObject([{ entity_state: { station: id } }]);
+  });
+
   it.each([
     ['light', 1280],
     ['dark', 1280],

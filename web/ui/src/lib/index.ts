@@ -7,4 +7,4 @@ export { FASTEST, SLOWEST } from './replay/playhead.svelte';
 export { Replay, type Status } from './replay/replay.svelte';
 export { COMMANDS, command, commandOf, SPEEDS, type Command, type Surroundings } from './replay/commands';
 export { linkOf, openLink, readLink, writeLink, type Link, type View } from './replay/link';
-export type { Bookmark, BookmarkStore } from './replay/bookmarks';
+export type { Bookmark, BookmarkChange, BookmarkStore, Said } from './replay/bookmarks';

@@ -1,5 +1,4 @@
-import { MsrError, unwrap, type Replay, type ReplayClient } from '../../lib';
-import { PassingBookmarks } from '../../lib/replay/bookmarks';
+import { MsrError, unwrap, type BookmarkStore, type Replay, type ReplayClient } from '../../lib';
 import { SessionBookmarks } from './bookmarks';
 import { isTick, keptOf, show, type Kept, type Session } from './playback';
 
@@ -7,6 +6,8 @@ import { isTick, keptOf, show, type Kept, type Session } from './playback';
 const QUIET = 800;
 /** While it plays the playhead is told so often, milliseconds. */
 const TICK = 2_000;
+/** What could not be saved, but may be later, is tried again so much later, milliseconds. */
+const AGAIN = 3_000;
 
 /** Keeps the replay in a session of one's own: what changes is saved, and the session stays seen. */
 export class SessionKeeper {
@@ -22,8 +23,10 @@ export class SessionKeeper {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #dueAt = Infinity;
 
+  /** `without`: where bookmarks are kept while there is no session. */
   constructor(
     private readonly replay: Replay,
+    private readonly without: BookmarkStore,
     private readonly client: ReplayClient = replay.client,
   ) {}
 
@@ -90,10 +93,17 @@ export class SessionKeeper {
     } catch (error) {
       const found = MsrError.of(error);
       if (found.code === 'SESSION_TERMINATED' || found.code === 'NOT_FOUND') await this.end();
-      else this.error = found;
+      else this.#failed(found);
     } finally {
       this.saving = false;
     }
+  }
+
+  #failed(error: MsrError): void {
+    this.error = error;
+    if (!error.isRetryable) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.save(), AGAIN);
   }
 
   /** The playhead alone. */
@@ -124,13 +134,19 @@ export class SessionKeeper {
     this.ended = null;
     this.error = null;
     this.#saved = keptOf(this.replay);
-    await this.replay.useBookmarks(new SessionBookmarks(this.client, session.id));
+    await this.replay.useBookmarks(new SessionBookmarks(this.client, session.id, (read) => this.#learn(read)));
+  }
+
+  /** Each bookmark has raised the session's lock. */
+  #learn({ id, occ_lock: lock }: Session): void {
+    const { current } = this;
+    if (current?.id === id && lock > current.occ_lock) this.current = { ...current, occ_lock: lock };
   }
 
   async #drop(): Promise<void> {
     this.current = null;
     this.#saved = null;
     clearTimeout(this.#timer);
-    await this.replay.useBookmarks(new PassingBookmarks());
+    await this.replay.useBookmarks(this.without);
   }
 }

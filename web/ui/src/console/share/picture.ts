@@ -1,37 +1,57 @@
 import { render, type Instant } from '../../lib';
+import type { Meaning } from '../../lib/map/legend';
 
-/** The height of the line under the picture that says when it is, CSS pixels. */
+/** The height of the line under the picture that says when it is and what the colours say, CSS pixels. */
 const FOOT = 32;
+const GAP = 16;
+const DOT = 5;
 
-/**
- * A picture of what a part of the page has drawn on its canvases, with the time under it, as PNG.
- *
- * @throws Error: there is nothing drawn.
- */
-export async function picture(of: Element, at: Instant, colours: CSSStyleDeclaration): Promise<Blob> {
-  const canvases = [...of.querySelectorAll('canvas')].filter((one) => one.width > 0 && one.height > 0);
-  const box = of.getBoundingClientRect();
-  if (canvases.length === 0 || box.width === 0) throw new Error('There is no map to take a picture of.');
+/** What is said under the picture, and with which of the theme's variables. */
+export interface Caption {
+  readonly at: Instant;
+  readonly legend: readonly Meaning[];
+  readonly colours: CSSStyleDeclaration;
+}
+
+/** A picture of what the map has drawn, with the time and the legend under it, as PNG. */
+export async function picture(drawn: HTMLCanvasElement, caption: Caption): Promise<Blob> {
   const scale = devicePixelRatio || 1;
   const made = document.createElement('canvas');
-  made.width = Math.round(box.width * scale);
-  made.height = Math.round((box.height + FOOT) * scale);
+  made.width = drawn.width;
+  made.height = drawn.height + Math.round(FOOT * scale);
   const pen = made.getContext('2d');
   if (!pen) throw new Error('This browser gives no canvas to draw on.');
+  pen.fillStyle = caption.colours.getPropertyValue('--msr-surface');
+  pen.fillRect(0, 0, made.width, made.height);
+  pen.drawImage(drawn, 0, 0);
   pen.scale(scale, scale);
-  pen.fillStyle = colours.getPropertyValue('--msr-surface');
-  pen.fillRect(0, 0, box.width, box.height + FOOT);
-  for (const canvas of canvases) {
-    const place = canvas.getBoundingClientRect();
-    pen.drawImage(canvas, place.left - box.left, place.top - box.top, place.width, place.height);
-  }
-  pen.fillStyle = colours.getPropertyValue('--msr-text');
-  pen.font = `14px ${colours.getPropertyValue('--msr-font')}`;
-  pen.textBaseline = 'middle';
-  pen.fillText(inWords(at), 12, box.height + FOOT / 2);
+  pen.translate(0, drawn.height / scale + FOOT / 2);
+  write(pen, caption, drawn.width / scale);
   return new Promise((done, fail) =>
     made.toBlob((blob) => (blob ? done(blob) : fail(new Error('The picture could not be made.'))), 'image/png'),
   );
+}
+
+/** The time, and of the legend as much as there is room for. */
+function write(pen: CanvasRenderingContext2D, { at, legend, colours }: Caption, width: number): void {
+  pen.font = `14px ${colours.getPropertyValue('--msr-font')}`;
+  pen.textBaseline = 'middle';
+  let left = GAP;
+  const say = (text: string): void => {
+    pen.fillStyle = colours.getPropertyValue('--msr-text');
+    pen.fillText(text, left, 0);
+    left += pen.measureText(text).width + GAP;
+  };
+  say(inWords(at));
+  for (const { index, name } of legend) {
+    if (left + 3 * DOT + pen.measureText(name).width > width) return;
+    pen.fillStyle = colours.getPropertyValue(`--msr-group-${index}`);
+    pen.beginPath();
+    pen.arc(left + DOT, 0, DOT, 0, 2 * Math.PI);
+    pen.fill();
+    left += 3 * DOT;
+    say(name);
+  }
 }
 
 /** The name of a file about a moment. */

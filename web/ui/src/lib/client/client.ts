@@ -30,6 +30,9 @@ export interface Range {
   readonly longestWindow: number;
 }
 
+/** What can be left out of differences. */
+export type DiffFilters = Pick<Filters, 'tables' | 'fields'>;
+
 /** Rows as they arrive; what the answer says beside them comes with the end. */
 export type RowStream = AsyncGenerator<Row[], Closing>;
 
@@ -41,13 +44,14 @@ export interface ReplayClient {
   /** What it was made of: an engine in another thread makes one like it. */
   readonly options: ClientOptions;
   readonly api: Client<paths>;
-  range(signal?: AbortSignal): Promise<Range>;
+  /** Of what is recorded, or of a clip. */
+  range(clip?: string, signal?: AbortSignal): Promise<Range>;
   /** The state of every live entity at an instant. */
   state(at: Instant, filters?: Filters, options?: StreamOptions): RowStream;
   /** What changed after one instant and up to another, in order. */
   events(window: Interval, filters?: Filters, options?: StreamOptions): RowStream;
-  /** What differs between two instants, entity by entity; no tables: of all. */
-  diff(between: Interval, tables?: readonly string[], options?: StreamOptions): AsyncGenerator<DiffRow[], Closing>;
+  /** What differs between two instants, entity by entity. Fields named: changed entities have a state too, of these. */
+  diff(between: Interval, filters?: DiffFilters, options?: StreamOptions): AsyncGenerator<DiffRow[], Closing>;
   /** Server-sent events of an address, e.g. `/replay/live`, `/session/{id}/follow`. */
   follow(path: string, query?: Record<string, string>, signal?: AbortSignal): AsyncGenerator<ServerEvent>;
 }
@@ -56,6 +60,9 @@ export interface ReplayClient {
 export function createReplay(options: ClientOptions): ReplayClient {
   return new HttpClient(options);
 }
+
+/** Parameters of an address; a list is given one by one. */
+type Query = Record<string, string | string[]>;
 
 /** What `client.api.GET(…)` and its like have answered. */
 interface Answered<Body> {
@@ -86,8 +93,8 @@ class HttpClient implements ReplayClient {
     this.api = createFetch<paths>({ baseUrl: this.#base || origin(), fetch: (request) => this.#send(request) });
   }
 
-  async range(signal?: AbortSignal): Promise<Range> {
-    const { data } = await unwrap(this.api.GET('/replay/range', { signal }));
+  async range(clip?: string, signal?: AbortSignal): Promise<Range> {
+    const { data } = await unwrap(this.api.GET('/replay/range', { params: { query: sourceOf(clip) }, signal }));
     return {
       earliest: parse(data.earliest),
       settledUntil: data.settled_until === null ? null : parse(data.settled_until),
@@ -107,11 +114,11 @@ class HttpClient implements ReplayClient {
 
   diff(
     between: Interval,
-    tables: readonly string[] = [],
+    { tables, fields }: DiffFilters = {},
     options: StreamOptions = {},
   ): AsyncGenerator<DiffRow[], Closing> {
     const moments = { from: render(between.start), to: render(between.end) };
-    return this.#rows<DiffRow>('/replay/diff', { ...moments, ...written({ tables }, undefined) }, options);
+    return this.#rows<DiffRow>('/replay/diff', { ...moments, ...written({ tables, fields }, undefined) }, options);
   }
 
   async *follow(path: string, query: Record<string, string> = {}, signal?: AbortSignal): AsyncGenerator<ServerEvent> {
@@ -120,7 +127,7 @@ class HttpClient implements ReplayClient {
 
   async *#rows<One extends object = Row>(
     path: string,
-    query: Record<string, string>,
+    query: Query,
     options: StreamOptions,
   ): AsyncGenerator<One[], Closing> {
     let settledUntil: Instant | null = null;
@@ -138,13 +145,15 @@ class HttpClient implements ReplayClient {
 
   async #stream(
     path: string,
-    query: Record<string, string>,
+    query: Query,
     accept: string,
     signal?: AbortSignal,
     look: (headers: Headers) => void = () => undefined,
   ): Promise<ReadableStream<Uint8Array>> {
     const url = new URL(`${this.#base}${path}`, origin());
-    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+    for (const [name, values] of Object.entries(query)) {
+      for (const value of [values].flat()) url.searchParams.append(name, value);
+    }
     const request = new Request(url, { headers: { Accept: accept }, signal });
     const response = await this.#send(request).catch((error: unknown) => {
       throw MsrError.of(error);
@@ -171,13 +180,19 @@ class HttpClient implements ReplayClient {
   }
 }
 
+/** The parameter that asks a clip instead of the recording. */
+export function sourceOf(clip: string | undefined): { source?: string } {
+  return clip ? { source: `clip:${clip}` } : {};
+}
+
 /** Filters as query parameters. */
-function written(filters: Filters, old: OldRows | undefined): Record<string, string> {
+function written(filters: Filters, old: OldRows | undefined): Query {
   return {
+    ...(filters.entities?.length ? { entity: [...filters.entities] } : {}),
     ...(filters.tables?.length ? { tables: filters.tables.join(',') } : {}),
     ...(filters.fields?.length ? { fields: filters.fields.join(',') } : {}),
     ...(filters.bbox ? { bbox: filters.bbox.join(',') } : {}),
-    ...(filters.clip ? { source: `clip:${filters.clip}` } : {}),
+    ...sourceOf(filters.clip),
     ...(old?.tables.length ? { filter_tables: old.tables.join(','), filter_min_timestamp: render(old.before) } : {}),
   };
 }

@@ -1,11 +1,11 @@
 import { MsrError } from './errors';
 import type { Ending, Progress, Row } from './rows';
 
-/** The lines of a text that comes in pieces; each piece gives the lines that it ends. */
+/** The lines of a text that comes in pieces; each piece gives the lines that it ends, as one text without the last break. */
 export async function* lines(
   body: ReadableStream<Uint8Array>,
   onBytes: (bytes: number) => void = () => undefined,
-): AsyncGenerator<string[]> {
+): AsyncGenerator<string> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = '';
@@ -14,12 +14,13 @@ export async function* lines(
       const { done, value } = await reader.read();
       if (done) break;
       onBytes(value.byteLength);
-      const found = (rest + decoder.decode(value, { stream: true })).split('\n');
-      rest = found.pop() ?? '';
-      if (found.length) yield found;
+      const text = rest + decoder.decode(value, { stream: true });
+      const end = text.lastIndexOf('\n');
+      rest = text.slice(end + 1);
+      if (end >= 0) yield text.slice(0, end);
     }
     rest += decoder.decode();
-    if (rest) yield [rest];
+    if (rest) yield rest;
   } finally {
     await reader.cancel().catch(() => undefined); // left early: the rest is not wanted
   }
@@ -37,15 +38,12 @@ export async function* rows<One extends object = Row>(
   const progress = { rows: 0, bytes: 0 };
   let ending: Ending | undefined;
   for await (const some of lines(body, (bytes) => (progress.bytes += bytes))) {
-    const found: One[] = [];
-    for (const line of some) {
-      const value = JSON.parse(line) as One | Ending;
-      if ('entity_id' in value) found.push(value as One);
-      else ending = value as Ending;
-    }
+    // At once: half as much work as line by line.
+    const found = JSON.parse(`[${some.replaceAll('\n', ',')}]`) as (One | Ending)[];
+    if (!('entity_id' in found.at(-1)!)) ending = found.pop() as Ending;
     progress.rows += found.length;
     onProgress({ ...progress });
-    if (found.length) yield found;
+    if (found.length) yield found as One[];
   }
   if (ending?.count !== progress.rows) throw new MsrError('CUT', 'the answer was cut on its way');
   return ending;

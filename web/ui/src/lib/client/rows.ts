@@ -23,7 +23,7 @@ export interface DiffRow {
   readonly entity_id: string;
   readonly event_timestamp: string;
   readonly change: 'created' | 'changed' | 'deleted';
-  /** As it is if it was created, as it was if it is deleted. */
+  /** As it is if it was created, as it was if it is deleted; as it is if it has changed and fields were named. */
   readonly entity_state?: State | null;
   /** Field by field what was and what is; a side that is not there: the field was not. */
   readonly changed?: Readonly<Record<string, { readonly before?: unknown; readonly after?: unknown }>> | null;
@@ -48,6 +48,8 @@ export interface Progress {
 export interface Filters {
   /** Only these tables, `schema.table`. */
   readonly tables?: readonly string[];
+  /** Only these entities, `schema.table:id`; the server takes a hundred at a time. */
+  readonly entities?: readonly string[];
   /** Only these fields of each state. */
   readonly fields?: readonly string[];
   /** Only what lies in this box: west, south, east, north. */

@@ -13,7 +13,7 @@ export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGene
   let event = '';
   let data: string[] = [];
   for await (const some of lines(body)) {
-    for (const raw of some) {
+    for (const raw of some.split('\n')) {
       const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
       if (line === '') {
         if (data.length) yield { id, event: event || 'message', data: data.join('\n') };

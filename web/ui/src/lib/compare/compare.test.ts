@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DiffRow } from '../client/rows';
-import { createReplay } from '../client/client';
+import { createReplay, type Schemas } from '../client/client';
 import { MadeEngine, madeReplay } from '../components/testing';
 import { parse, render } from '../instants';
 import { Comparing } from './comparing.svelte';
@@ -19,6 +19,13 @@ const ROWS: DiffRow[] = [
 ];
 const RULE = { position: { kind: 'pair', lon: 'lon', lat: 'lat' }, heading: null, label: 'name' } as const;
 
+const VESSELS = {
+  table_name: 'sea.vessel',
+  columns: ['id', 'name', 'lon', 'lat', 'course', 'speed', 'cargo'],
+  wide: [],
+  location: { kind: 'lonlat', columns: ['lon', 'lat'] },
+} as unknown as Schemas['SeenTableView'];
+
 function row(id: string, change: DiffRow['change'], more: Partial<DiffRow>): DiffRow {
   return { table_name: 'sea.vessel', entity_id: id, event_timestamp: '2026-01-01T00:00:00Z', change, ...more };
 }
@@ -28,7 +35,7 @@ function ids(found: readonly Difference[]): string[] {
 }
 
 describe('differences', () => {
-  const all = ROWS.map(ofRow);
+  const all = ROWS.map((one) => ofRow(one));
 
   it('are counted and narrowed by kind, table and text', () => {
     expect(countsOf(all)).toEqual({ created: 1, changed: 1, deleted: 1 });
@@ -54,6 +61,20 @@ describe('differences', () => {
       ['deleted', expect.closeTo(104), expect.closeTo(2)],
     ]);
     expect(ghostsOf(all, {})).toEqual([]);
+  });
+
+  it('that changed are on the map where they stand, with the way that they came if they moved', () => {
+    const there = { lon: 103, lat: 1, name: 'Aurora' };
+    const stood = row('4', 'changed', { entity_state: there, changed: { speed: { before: 3, after: 5 } } });
+    const moved = row('5', 'changed', { entity_state: there, changed: { lon: { before: 102, after: 103 } } });
+    const [standing, moving] = ghostsOf([ofRow(stood, true), ofRow(moved, true)], { 'sea.vessel': RULE });
+    expect([standing!.kind, lonOf(standing!.x), standing!.label, standing!.from]).toEqual([
+      'changed',
+      expect.closeTo(103),
+      'Aurora',
+      null,
+    ]);
+    expect([lonOf(moving!.x), lonOf(moving!.from!.x)]).toEqual([expect.closeTo(103), expect.closeTo(102)]);
   });
 
   it('are the same from the buffer', () => {
@@ -92,12 +113,16 @@ describe('comparing', () => {
         return answer;
       },
     });
-    const replay = Object.assign(madeReplay(engine()), { client });
+    const replay = Object.assign(madeReplay(engine()), { client, tables: [VESSELS] });
     const comparing = new Comparing(replay);
     const [a, b] = [parse('2026-01-01T00:00:00Z'), parse('2026-01-01T01:00:00Z')];
     await comparing.compare(a, b);
     expect(asked[0]!.pathname).toBe('/replay/diff');
-    expect(Object.fromEntries(asked[0]!.searchParams)).toEqual({ from: render(a), to: render(b) });
+    expect(Object.fromEntries(asked[0]!.searchParams)).toEqual({
+      from: render(a),
+      to: render(b),
+      fields: 'course,lat,lon,name',
+    });
     expect(ids(comparing.differences ?? [])).toEqual(['1', '2', '3']);
     expect(comparing.incomplete).toEqual(['sea.port']);
     answer = new Response(JSON.stringify({ errorCode: 'WINDOW', errorMessage: 'the window is too long' }), {
@@ -106,6 +131,32 @@ describe('comparing', () => {
     await comparing.compare(a, b);
     expect(comparing.error?.message).toBe('the window is too long');
     expect(comparing.loading).toBe(false);
+  });
+
+  it('asks for every field of an entity that is opened, as it is or was', async () => {
+    const asked: URLSearchParams[] = [];
+    const client = createReplay({
+      baseUrl: 'http://msr.test',
+      fetch: async (request) => {
+        const url = new URL((request as Request).url);
+        const state = url.pathname === '/replay/state';
+        if (state) asked.push(url.searchParams);
+        const vessel = { ...ROWS[0], op: 'c', entity_state: { name: 'Aurora', lon: 103, lat: 1, cargo: 'tea' } };
+        const rows = state ? [vessel, { count: 1, incomplete: [] }] : [...ROWS, { count: 3, incomplete: [] }];
+        return new Response(rows.map((one) => JSON.stringify(one)).join('\n'));
+      },
+    });
+    const comparing = new Comparing(Object.assign(madeReplay(engine()), { client, tables: [VESSELS] }));
+    const [a, b] = [parse('2026-01-01T00:00:00Z'), parse('2026-01-01T01:00:00Z')];
+    await comparing.compare(a, b);
+    const [created, , deleted] = comparing.differences ?? [];
+    expect(created!.partial).toBe(true);
+    expect(await comparing.whole(created!)).toHaveProperty('cargo', 'tea');
+    await comparing.whole(deleted!);
+    expect(asked.map((query) => [query.get('timestamp'), query.get('entity'), query.get('fields')])).toEqual([
+      [render(b), 'sea.vessel:1', null],
+      [render(a), 'sea.vessel:3', null],
+    ]);
   });
 });
 

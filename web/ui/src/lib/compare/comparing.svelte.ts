@@ -1,7 +1,8 @@
 import { MsrError } from '../client/errors';
 import type { Progress } from '../client/rows';
-import type { TableRule } from '../fold/types';
+import type { State, TableRule } from '../fold/types';
 import type { Instant, Interval } from '../instants';
+import { placingFields } from '../replay/fields';
 import type { Replay } from '../replay/replay.svelte';
 import { ofComparison, ofRow, type Difference } from './differences';
 
@@ -52,15 +53,29 @@ export class Comparing {
     this.loading = false;
   }
 
+  /** An entity that was created or deleted with every field, as it is or was. */
+  async whole({ key, kind, state }: Difference): Promise<State> {
+    const { a, b } = this.between!;
+    for await (const rows of this.replay.client.state(kind === 'deleted' ? a : b, { entities: [key] })) {
+      for (const row of rows) if (row.entity_state) return row.entity_state;
+    }
+    return state; // the server knows no more of it
+  }
+
   async #find(a: Instant, b: Instant, signal: AbortSignal): Promise<Difference[]> {
-    const { buffered, filters, frame } = this.replay;
-    const held = (at: Instant): boolean => buffered.some((one: Interval) => one.start <= at && at <= one.end);
+    const { buffered, fields, filters, frame } = this.replay;
+    const held = (at: Instant): boolean =>
+      fields === null && buffered.some((one: Interval) => one.start <= at && at <= one.end);
     if ((held(a) && held(b)) || filters.clip !== undefined || filters.bbox !== undefined) {
       this.incomplete = frame.incomplete;
       return ofComparison(await this.replay.engine.call('compare', a, b));
     }
+    await this.learnRules();
+    signal.throwIfAborted();
+    const { tables } = filters;
+    const placing = placingFields(this.replay.tables, { tables, rules: this.rules });
     const onProgress = (progress: Progress): void => void (this.progress = progress);
-    const stream = this.replay.client.diff({ start: a, end: b }, filters.tables, { signal, onProgress });
+    const stream = this.replay.client.diff({ start: a, end: b }, { tables, fields: placing }, { signal, onProgress });
     const found: Difference[] = [];
     for (;;) {
       const next = await stream.next();
@@ -68,7 +83,7 @@ export class Comparing {
         if (!signal.aborted) this.incomplete = next.value.ending.incomplete;
         return found;
       }
-      for (const row of next.value) found.push(ofRow(row));
+      for (const row of next.value) found.push(ofRow(row, placing.length > 0));
     }
   }
 }

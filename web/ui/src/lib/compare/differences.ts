@@ -14,21 +14,28 @@ export interface Difference {
   readonly kind: Kind;
   /** As it is if it was created, as it was if it is deleted; of a changed one what is known of it now. */
   readonly state: State;
+  /** Whether `state` may lack fields: it has those that place and name the entity. */
+  readonly partial: boolean;
   /** Of a changed one, field by field. */
   readonly fields: readonly { readonly field: string; readonly before: unknown; readonly after: unknown }[];
   /** Fields that may have changed: what they were, or are, was never told. */
   readonly unknown: readonly string[];
 }
 
-/** What the server says of one entity. */
-export function ofRow(row: DiffRow): Difference {
+/**
+ * What the server says of one entity.
+ *
+ * @param partial whether it was asked for some fields alone
+ */
+export function ofRow(row: DiffRow, partial = false): Difference {
   const changed = Object.entries(row.changed ?? {});
   return {
     key: keyOf(row.table_name, row.entity_id),
     table: row.table_name,
     id: row.entity_id,
     kind: row.change,
-    state: row.entity_state ?? Object.fromEntries(changed.map(([field, { after }]) => [field, after])),
+    state: { ...Object.fromEntries(changed.map(([field, { after }]) => [field, after])), ...row.entity_state },
+    partial: partial || row.change === 'changed',
     fields: changed.map(([field, { before, after }]) => ({ field, before, after })),
     unknown: row.unavailable_fields ?? [],
   };
@@ -37,10 +44,10 @@ export function ofRow(row: DiffRow): Difference {
 /** What the engine found in its buffer. */
 export function ofComparison({ created, changed, deleted }: Comparison): Difference[] {
   const whole = (kind: Kind, rows: Comparison['created']): Difference[] =>
-    rows.map(({ key, table, id, state }) => ({ key, table, id, kind, state, fields: [], unknown: [] }));
+    rows.map(({ key, table, id, state }) => ({ key, table, id, kind, state, partial: false, fields: [], unknown: [] }));
   const partly = changed.map(({ key, table, id, before, after, fields }): Difference => {
     const each = fields.map((field) => ({ field, before: before[field], after: after[field] }));
-    return { key, table, id, kind: 'changed', state: after, fields: each, unknown: [] };
+    return { key, table, id, kind: 'changed', state: after, partial: false, fields: each, unknown: [] };
   });
   return [...whole('created', created), ...partly, ...whole('deleted', deleted)];
 }

@@ -122,6 +122,7 @@ export class ReplayStore {
     this.#failed = null;
     const replay = this.make(wanted.maxBufferSize * EVENT_BYTES);
     this.#replay = replay;
+    replay.showFields(() => null); // applications have always been given every field
     this.#stop = $effect.root(() => this.#watch(replay, 1000 / wanted.frameRate));
     try {
       replay.engine.setSession(this.sessionId);

@@ -1,3 +1,4 @@
+import { flushSync } from 'svelte';
 import { createReplay, type ReplayClient } from '../client/client';
 import type { Row } from '../client/rows';
 import { parse, render, SECOND, type Instant } from '../instants';
@@ -121,6 +122,7 @@ export class HandTicker implements Ticker {
   }
 
   pass(milliseconds: number): void {
+    flushSync(); // whether ticks come often has changed with what was done
     this.#now += milliseconds;
     this.#tick();
   }

@@ -1,7 +1,7 @@
 import { cleanup, fireEvent, render, screen, within } from '@testing-library/svelte';
 import { tick } from 'svelte';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { HOUR, MINUTE, SECOND } from '../instants';
+import { HOUR, MINUTE, render as written, SECOND } from '../instants';
 import { COMMANDS, type Surroundings } from '../replay/commands';
 import type { Replay } from '../replay/replay.svelte';
 import { CountingServer, givenReplay, RANGE, START } from '../timebar/given';
@@ -35,7 +35,10 @@ beforeAll(() => {
 beforeEach(async () => {
   zones.choose('utc');
   around = {};
-  replay = await givenReplay(new CountingServer());
+  const server = new CountingServer();
+  const gap = { from: written(START + 10 * MINUTE), until: written(START + 20 * MINUTE), reason: 'slot lost' };
+  server.coverage = [{ table_name: 'sea.vessel', source: 'demo', intervals: [], gaps: [gap] }];
+  replay = await givenReplay(server);
 });
 afterEach(cleanup);
 
@@ -47,6 +50,18 @@ describe('the time bar', () => {
     expect(bar().getAttribute('aria-valuetext')).toContain('Wed 25 Nov 2026, 12:30:00 UTC');
     expect(Number(bar().getAttribute('aria-valuemax'))).toBe(3600);
     expect(Number(bar().getAttribute('aria-valuenow'))).toBe(1800);
+  });
+
+  it('says what it shows beside the bars: how far it is settled, what is buffered, where there are gaps', async () => {
+    const said = (): string => screen.getByRole('list', { name: 'What the time bar shows' }).textContent ?? '';
+    expect(said()).toMatch(/Settled up to Wed 25 Nov 2026, 13:00:00 UTC; the live edge is 2 s later/);
+    expect(said()).toContain('Nothing is buffered.');
+    replay.buffered = [{ start: START, end: START + 5 * MINUTE }];
+    await tick();
+    expect(said()).toMatch(/Buffered, .*: 5 min, from Wed 25 Nov 2026, 12:00:00 UTC to Wed 25 Nov 2026, 12:05:00 UTC/s);
+    await expect
+      .poll(said)
+      .toMatch(/Gap in the recording from .* 12:10:00 UTC to .* 12:20:00 UTC: sea\.vessel \(slot lost\)/);
   });
 
   it('is moved by keys, never beyond what is recorded', async () => {

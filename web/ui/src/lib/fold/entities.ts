@@ -9,6 +9,11 @@ export class Entities {
   readonly #slots: Map<string, Slot>[] = [];
   readonly #numbers = new Map<string, number>();
 
+  /** Those tables come first, whenever they are met. */
+  constructor(tables: readonly string[] = []) {
+    for (const table of tables) this.#number(table);
+  }
+
   get size(): number {
     return this.ids.length;
   }
@@ -28,6 +33,11 @@ export class Entities {
     this.tableOf[slot] = number;
     slots.set(id, slot);
     return slot;
+  }
+
+  /** Whether any entity of the table with this number was met. */
+  has(number: number): boolean {
+    return this.#slots[number]!.size > 0;
   }
 
   find(key: Key): Slot | undefined {

@@ -43,7 +43,7 @@ class Player {
         need.stretch.append(added, need.window.end);
         this.buffer.put(need.stretch);
       } else {
-        const base = this.world.base(this.model.state(need.window.start));
+        const base = this.world.base(this.model.state(need.window.start).map((row) => this.world.add(row)));
         const stretch = new Stretch(this.world.versions, need.window.start, base, FEW);
         stretch.append(added, need.window.end);
         this.buffer.put(stretch);
@@ -141,6 +141,21 @@ describe('the world', () => {
 });
 
 describe('a frame', () => {
+  it('tells of a change also where a version has the number of one that was let go of', () => {
+    const world = new World();
+    const at = (n: number): Stretch => {
+      const version = world.add({ table: 's.t', id: '1', op: 'u', at: n, state: { n }, bytes: 10 });
+      expect(version).toBe(0);
+      return new Stretch(world.versions, n, world.base([version]));
+    };
+    const first = at(1);
+    world.goTo(first, 1);
+    world.frame([]);
+    first.clear();
+    world.goTo(at(2), 2);
+    expect([...world.frame([]).changed]).toEqual([0]);
+  });
+
   it('has each entity with a position once, and what changed since the one before', () => {
     fc.assert(
       fc.property(histories(RANGE), places, places, (model, one, other) => {

@@ -18,6 +18,11 @@ const LABEL = /^(name|label|title|callsign|call_sign|display_name)$/i;
 const WKT = /^\s*(?:SRID=\d+;\s*)?(?:MULTI)?(?:POINT|LINESTRING|POLYGON)[^(]*\(+\s*([-+\d.eE]+)\s+([-+\d.eE]+)/i;
 const HEX = /^[0-9a-f]{42,}$/i;
 
+/** Whether a column's name says that it holds what is drawn: a position, a heading or a label. */
+export function isTelling(column: string): boolean {
+  return PAIRS.flat().includes(column.toLowerCase()) || HEADING.test(column) || LABEL.test(column);
+}
+
 /** What a table's rows look like, from some of them. */
 export function detect(states: readonly State[]): TableRule {
   const fields = [...new Set(states.flatMap((state) => Object.keys(state)))];

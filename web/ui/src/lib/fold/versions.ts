@@ -8,7 +8,7 @@ export const NONE: Version = -1;
 const OPS: readonly Op[] = ['c', 'r', 'u', 'd'];
 
 /** Bytes that a version takes beside its state. */
-const OWN_BYTES = 56;
+const OWN_BYTES = 60;
 /** What a decoded state takes for each byte of its line. */
 const PER_BYTE = 1.6;
 
@@ -20,6 +20,8 @@ export class Versions {
   bytes = 0;
   at = new Float64Array(1024);
   slot = new Int32Array(1024);
+  /** Its own among all that there ever were, from 1: a version's number may be that of another one before it. */
+  serial = new Uint32Array(1024);
   /** What the entity was before; `NONE`: it is not known, or there was nothing. */
   previous = new Int32Array(1024);
   /** Web mercator; NaN: no position. */
@@ -31,10 +33,12 @@ export class Versions {
   #op = new Uint8Array(1024);
   #weight = new Int32Array(1024);
   readonly #free: Version[] = [];
+  #serials = 0;
 
   add(slot: Slot, op: Op, at: Instant, state: State | null, lineBytes: number): Version {
     const version = this.#free.pop() ?? this.#grow();
     this.slot[version] = slot;
+    this.serial[version] = ++this.#serials;
     this.at[version] = at;
     this.previous[version] = NONE;
     this.states[version] = state;
@@ -73,6 +77,7 @@ export class Versions {
       this.y = grown(this.y, new Float64Array(size));
       this.heading = grown(this.heading, new Float32Array(size));
       this.slot = grown(this.slot, new Int32Array(size));
+      this.serial = grown(this.serial, new Uint32Array(size));
       this.previous = grown(this.previous, new Int32Array(size));
       this.#op = grown(this.#op, new Uint8Array(size));
       this.#weight = grown(this.#weight, new Int32Array(size));

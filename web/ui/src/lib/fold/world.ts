@@ -14,22 +14,29 @@ const OTHER = 'other';
 
 /** The world at an instant: which version each entity holds. It moves within stretches, in either direction. */
 export class World {
-  readonly entities = new Entities();
+  readonly entities: Entities;
   readonly versions = new Versions();
   standing: Standing = new Int32Array(1024).fill(NONE);
   at: Instant | null = null;
+  /** How many entities there were in the last frame. */
+  living = 0;
   readonly rules = new Map<string, TableRule>();
   #given = new Set<string>();
   #samples = new Map<string, State[]>();
   #stretch: Stretch | null = null;
-  #shown: Standing = new Int32Array();
+  /** The serials of the versions in the last frame; 0: none. */
+  #shown = new Uint32Array();
   #colouring: Colouring = { by: 'table' };
   #groups = new Map<string, number>();
   #version: number;
 
-  /** @param version that of the last frame of the world before this one */
-  constructor(version = 0) {
+  /**
+   * @param version that of the last frame of the world before this one
+   * @param tables those that have the first colours, in this order
+   */
+  constructor(version = 0, tables: readonly string[] = []) {
     this.#version = version;
+    this.entities = new Entities(tables);
   }
 
   get version(): number {
@@ -45,15 +52,10 @@ export class World {
     return version;
   }
 
-  /** The versions of a state, as a stretch begins with them. */
-  base(rows: Iterable<Change>): Standing {
-    let base: Standing = new Int32Array(Math.max(1024, this.entities.size)).fill(NONE);
-    for (const row of rows) {
-      const version = this.add(row);
-      const slot = this.versions.slot[version]!;
-      if (slot >= base.length) base = lengthened(base, slot);
-      base[slot] = version;
-    }
+  /** The versions of a state as a stretch begins with them. */
+  base(state: Iterable<Version>): Standing {
+    const base: Standing = new Int32Array(Math.max(1024, this.entities.size)).fill(NONE);
+    for (const version of state) base[this.versions.slot[version]!] = version;
     return base;
   }
 
@@ -74,8 +76,10 @@ export class World {
   }
 
   setRules(rules: Readonly<Record<string, TableRule>>): void {
+    const before = this.#given;
     this.#given = new Set(Object.keys(rules));
     for (const [table, rule] of Object.entries(rules)) this.#use(table, rule);
+    for (const table of before) if (!this.#given.has(table)) this.#detectAnew(table);
   }
 
   setColouring(colouring: Colouring): void {
@@ -106,11 +110,10 @@ export class World {
       heading[count] = versions.heading[version]!;
       group[count++] = byTable ? Math.min(table, MOST_GROUPS) : this.#groupOf(versions.states[version]!);
     }
-    const tables: TableCount[] = entities.tables.map((table, number) => ({
-      table,
-      entities: alive[number]!,
-      positioned: placed[number]!,
-    }));
+    this.living = alive.reduce((sum, one) => sum + one, 0);
+    const tables: TableCount[] = entities.tables.flatMap((table, number) =>
+      entities.has(number) ? [{ table, entities: alive[number]!, positioned: placed[number]! }] : [],
+    );
     return {
       version: ++this.#version,
       at: this.at ?? 0,
@@ -127,15 +130,21 @@ export class World {
   }
 
   #changed(): Uint32Array {
-    const { standing } = this;
-    const size = this.entities.size;
+    const { standing, entities, versions } = this;
     const first = this.#shown.length === 0;
-    if (this.#shown.length < standing.length) this.#shown = lengthened(this.#shown, standing.length);
-    const changed: number[] = [];
-    for (let slot = 0; slot < size && !first && changed.length <= MOST_CHANGED; slot++) {
-      if (standing[slot] !== this.#shown[slot]) changed.push(slot);
+    if (first || this.#shown.length < entities.size) {
+      const before = this.#shown;
+      this.#shown = new Uint32Array(Math.max(1024, 2 * entities.size));
+      this.#shown.set(before);
     }
-    this.#shown.set(standing);
+    const [shown, changed] = [this.#shown, new Array<number>()];
+    for (let slot = 0; slot < entities.size; slot++) {
+      const version = standing[slot] ?? NONE;
+      const serial = version === NONE ? 0 : versions.serial[version]!;
+      if (serial === shown[slot]) continue;
+      shown[slot] = serial;
+      if (!first && changed.length <= MOST_CHANGED) changed.push(slot);
+    }
     return Uint32Array.from(changed.length > MOST_CHANGED ? [] : changed);
   }
 
@@ -152,6 +161,18 @@ export class World {
   #groupNames(): string[] {
     const names = this.#colouring.by === 'table' ? this.entities.tables : [...this.#groups.keys()];
     return names.length < MOST_GROUPS ? [...names] : [...names.slice(0, MOST_GROUPS), OTHER];
+  }
+
+  /** What was said of a table holds no longer: its rows are looked at as if they came now. */
+  #detectAnew(table: string): void {
+    const { versions, entities } = this;
+    this.rules.delete(table);
+    this.#samples.delete(table);
+    for (let version = 0; version < versions.size; version++) {
+      const slot = versions.slot[version]!;
+      const state = versions.states[version];
+      if (state && slot !== NONE && entities.table(slot) === table) this.#learn(table, state);
+    }
   }
 
   #learn(table: string, state: State): void {

@@ -1,5 +1,5 @@
 import { MsrError } from '../client/errors';
-import { unwrap, type ReplayClient, type Schemas } from '../client/client';
+import { sourceOf, unwrap, type ReplayClient, type Schemas } from '../client/client';
 import { splitKey, type Key, type Op } from '../fold/types';
 import { parse, render, type Instant, type Interval } from '../instants';
 
@@ -149,12 +149,13 @@ export class EntityHistory {
   }
 }
 
-/** Ask the server. */
-export function historyOf(client: ReplayClient): AskHistory {
+/** Ask the server: for what is recorded, or for a clip. */
+export function historyOf(client: ReplayClient, clip: () => string | undefined): AskHistory {
   return async (key, window, number) => {
     if (window.end <= window.start) return { found: [], total: 0 };
     const { table, id: entity } = splitKey(key);
-    const query = { start: render(window.start), end: render(window.end), page: String(number), size: String(PAGE) };
+    const range = { start: render(window.start), end: render(window.end), page: String(number), size: String(PAGE) };
+    const query = { ...range, ...sourceOf(clip()) };
     const { data, page } = await unwrap(
       client.api.GET('/replay/entity/{table}/{entity}', { params: { path: { table, entity }, query } }),
     );

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { createReplay } from '../client/client';
+import { keyOf } from '../fold/types';
 import { SECOND, type Instant, type Interval } from '../instants';
-import { EntityHistory, PAGE, windowAround, type AskHistory, type Happening } from './history.svelte';
+import { EntityHistory, historyOf, PAGE, windowAround, type AskHistory, type Happening } from './history.svelte';
 
 const RANGE: Interval = { start: 0, end: 10_000 * SECOND };
 
@@ -63,6 +65,24 @@ describe('the history of an entity', () => {
     expect(history.key).toBe('a.b:fast');
     expect(history.loading).toBe(false);
     expect(seconds(history)).toEqual([3, 2, 1]);
+  });
+
+  it('is asked for by any id, which is text and no part of an address', async () => {
+    const asked: URL[] = [];
+    const client = createReplay({
+      baseUrl: 'http://msr.test/msr/api',
+      fetch: async (request) => {
+        asked.push(new URL((request as Request).url));
+        return Response.json({ data: [], page: { total_records: 0 } });
+      },
+    });
+    const ids = ['a/b', '50%', '%2F', 'who?', '#1', 'a b', 'Ærø 北', 'a:b', '{entity}', '$&'];
+    for (const id of ids)
+      await historyOf(client, () => undefined)(keyOf('sea.vessel', id), { start: 0, end: SECOND }, 1);
+    expect(asked.map(({ pathname }) => pathname.split('/').slice(3).map(decodeURIComponent))).toEqual(
+      ids.map((id) => ['replay', 'entity', 'sea.vessel', id]),
+    );
+    expect(asked.every(({ searchParams, hash }) => searchParams.has('start') && hash === '')).toBe(true);
   });
 
   it('says why it could not be read', async () => {

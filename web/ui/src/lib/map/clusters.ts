@@ -1,4 +1,4 @@
-import type { Points } from './view';
+import type { Points, View } from './view';
 
 /** Many entities in few pixels, drawn as their number. */
 export interface Cluster {
@@ -59,6 +59,13 @@ function gather(points: Pick<Points, 'x' | 'y'>, cellOf: Uint32Array, counts: re
     count < LEAST ? [] : [{ x: sums[2 * cell]! / count, y: sums[2 * cell + 1]! / count, count }],
   );
   return { clusters: found, single: single.slice(0, singles) };
+}
+
+/** Those in view, the largest first, at most so many. */
+export function largest(found: readonly Cluster[], view: View, most: number): readonly Cluster[] {
+  const [dx, dy] = [view.width / 2 / view.world, view.height / 2 / view.world];
+  const seen = found.filter(({ x, y }) => Math.abs(x - view.x) <= dx && Math.abs(y - view.y) <= dy);
+  return seen.sort((a, b) => b.count - a.count).slice(0, most);
 }
 
 /** Some of the points, by index. */

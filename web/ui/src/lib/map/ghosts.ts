@@ -3,7 +3,7 @@ import { xOf, yOf } from '../fold/mercator';
 import { labelOf, placeOf } from '../fold/positions';
 import type { Point, State, TableRule } from '../fold/types';
 
-/** An entity that two instants differ by; `from`: where it was before. */
+/** An entity that two instants differ by; `from`: where it was before, if it was elsewhere. */
 export interface Ghost extends Point {
   readonly kind: Difference['kind'];
   readonly label: string;
@@ -20,7 +20,8 @@ export function ghostsOf(
     const point = pointOf(rule, one.state);
     if (!point) return [];
     const from = one.kind === 'changed' ? pointOf(rule, stateBefore(one)) : null;
-    return [{ ...point, kind: one.kind, label: labelOf(rule, one.id, one.state), from }];
+    const moved = from !== null && (from.x !== point.x || from.y !== point.y);
+    return [{ ...point, kind: one.kind, label: labelOf(rule, one.id, one.state), from: moved ? from : null }];
   });
 }
 

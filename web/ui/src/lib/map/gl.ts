@@ -59,6 +59,7 @@ export class GlRenderer implements PointRenderer, CustomLayerInterface {
   constructor(map: MapLibre) {
     this.#map = map;
     map.addLayer(this);
+    map.on('webglcontextrestored', this.#restore);
   }
 
   setPoints(points: Points): void {
@@ -78,8 +79,14 @@ export class GlRenderer implements PointRenderer, CustomLayerInterface {
   }
 
   close(): void {
+    this.#map.off('webglcontextrestored', this.#restore);
     if (this.#map.getLayer(this.id)) this.#map.removeLayer(this.id);
   }
+
+  /** A graphics card that was away comes back empty, and the map with it: layers like this one are not its own. */
+  readonly #restore = (): void => {
+    this.#map.once('style.load', () => this.#map.addLayer(this));
+  };
 
   onAdd(_: MapLibre, context: WebGLRenderingContext | WebGL2RenderingContext): void {
     const gl = context as WebGL2RenderingContext;

@@ -1,15 +1,18 @@
 import type { Geometry } from 'geojson';
 import { unwrap } from './basemap';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { latOf, lonOf, xOf, yOf } from '../fold/mercator';
-import { NO_FRAME } from '../worker/protocol';
-import { clusters, LEAST, some } from './clusters';
+import type { Replay } from '../replay/replay.svelte';
+import { NO_FRAME, type Trail } from '../worker/protocol';
+import { clusters, largest, LEAST, some } from './clusters';
 import { parseColour, pixelOf } from './colours';
 import { ofComparison } from '../compare/differences';
 import { ghostsOf } from './ghosts';
+import { legendOf } from './legend';
 import { shortNumber } from './overlay';
 import { nearCentre, pick } from './pick';
-import { sceneOf } from './scene.svelte';
+import { isSoftware } from './renderer';
+import { Details, indexOf, sceneOf } from './scene.svelte';
 import { splat } from './splat';
 import { boundsOf, inView, toPixel, type Points, type View } from './view';
 
@@ -28,7 +31,24 @@ function many(count: number): Points {
   return pointsAt(...Array.from({ length: count }, () => [0.78 + 0.01 * random(), 0.49 + 0.01 * random()] as const));
 }
 
+const trailOf = (slot: number): Trail => ({
+  slot,
+  at: Float64Array.of(1),
+  x: Float64Array.of(0),
+  y: Float64Array.of(0),
+  whole: true,
+});
+
 const VIEW: View = { x: 0.5, y: 0.5, world: 1000, width: 200, height: 100 };
+
+describe('an entity in a frame', () => {
+  it('is found by its slot, and only if it has a position', () => {
+    const slots = Uint32Array.of(2, 3, 7, 100);
+    expect([2, 3, 7, 100].map((slot) => indexOf({ slots }, slot))).toEqual([0, 1, 2, 3]);
+    expect([0, 4, 101, undefined].map((slot) => indexOf({ slots }, slot))).toEqual([-1, -1, -1, -1]);
+    expect(indexOf({ slots: new Uint32Array() }, 1)).toBe(-1);
+  });
+});
 
 describe('the view', () => {
   it('puts the centre in the middle, east to the right and south below', () => {
@@ -96,6 +116,12 @@ describe('clusters', () => {
     expect(some(stacked, single!)).toMatchObject({ x: Float64Array.of(0.9), group: Uint8Array.of(LEAST % 3) });
   });
 
+  it('lists the largest of those in view', () => {
+    const at = (x: number, count: number) => ({ x, y: 0.5, count });
+    const found = [at(0.5, 30), at(0.59, 90), at(0.61, 500), at(0.45, 60)];
+    expect(largest(found, VIEW, 2).map(({ count }) => count)).toEqual([90, 60]);
+  });
+
   it('writes numbers that fit', () => {
     expect([7, 940, 1234, 9960, 94_321].map(shortNumber)).toEqual(['7', '940', '1.2k', '10k', '94k']);
   });
@@ -137,17 +163,60 @@ describe('colours', () => {
   });
 });
 
+describe('the legend', () => {
+  it('says what the colours mean that are seen, also where there is no value', () => {
+    const frame = { groups: ['under way', '–', '', 'gone'], group: Uint8Array.of(1, 0, 2, 0) };
+    expect(legendOf(frame)).toEqual([
+      { index: 0, name: 'under way' },
+      { index: 1, name: 'no value' },
+      { index: 2, name: 'empty' },
+    ]);
+  });
+});
+
+describe('the renderer', () => {
+  it('is another one where a processor does the work of a graphics card', () => {
+    expect(isSoftware('ANGLE (Google, Vulkan 1.3.0 (SwiftShader Device (Subzero)), SwiftShader driver)')).toBe(true);
+    expect(isSoftware('llvmpipe (LLVM 15.0.6, 256 bits)')).toBe(true);
+    expect(isSoftware('ANGLE (NVIDIA, NVIDIA GeForce RTX 3060 Direct3D11, D3D11)')).toBe(false);
+    expect(isSoftware('')).toBe(false);
+  });
+});
+
 describe('the scene', () => {
   it('finds names and trails by slot, and forgets those of entities that are gone', () => {
-    const frame = { ...NO_FRAME, ...pointsAt([0.1, 0.1], [0.2, 0.2]), slots: Uint32Array.of(40, 7) };
-    const trail = (slot: number) => ({ slot, at: Float64Array.of(1), x: Float64Array.of(0), y: Float64Array.of(0) });
+    const frame = { ...NO_FRAME, ...pointsAt([0.1, 0.1], [0.2, 0.2]), slots: Uint32Array.of(7, 40) };
     const labels = new Map([
       [7, 'Falcon'],
       [99, 'gone'],
     ]);
-    const scene = sceneOf(frame, { labels, trails: [trail(40), trail(99)] }, 1, -1, []);
-    expect([...scene.labels]).toEqual([[1, 'Falcon']]);
-    expect(scene.lines).toMatchObject([{ end: 0, group: 0 }]);
+    const scene = sceneOf(frame, { labels, trails: [trailOf(40), trailOf(99)] }, 1, -1, []);
+    expect([...scene.labels]).toEqual([[0, 'Falcon']]);
+    expect(scene.lines).toMatchObject([{ end: 1, group: 1 }]);
+  });
+});
+
+describe('names and trails', () => {
+  it('are asked for until all is told, also by who stands still, and no more then', async () => {
+    vi.useFakeTimers();
+    const frame = { ...NO_FRAME, ...pointsAt([0.5, 0.5]), slots: Uint32Array.of(7), at: 10 };
+    let asked = 0;
+    const call = async (name: string): Promise<unknown> => {
+      if (name === 'labels') return ['Falcon'];
+      asked++;
+      if (asked === 1) throw new TypeError('no network');
+      return [{ ...trailOf(7), whole: asked > 2 }];
+    };
+    const details = new Details({ frame, selected: null, engine: { call } } as unknown as Replay);
+    details.want({ view: VIEW, listed: [], pointed: -1, trail: 5 });
+    await vi.advanceTimersByTimeAsync(100);
+    expect([asked, details.trails]).toEqual([1, []]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toBe(3);
+    expect(details.trails).toMatchObject([{ slot: 7, whole: true }]);
+    expect(details.labels.get(7)).toBe('Falcon');
+    details.close();
+    vi.useRealTimers();
   });
 });
 

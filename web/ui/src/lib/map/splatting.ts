@@ -1,7 +1,7 @@
 import { pixelOf, type Colour } from './colours';
 import type { PointRenderer } from './renderer';
 import type { SplatAsked } from './splat.worker';
-import type { Points, View } from './view';
+import { isSame, type Points, type View } from './view';
 
 /** Draws in a worker, onto a canvas that lies over the map; one picture is under way at a time. */
 export class SplatRenderer implements PointRenderer {
@@ -29,7 +29,9 @@ export class SplatRenderer implements PointRenderer {
     this.#ask();
   }
 
+  /** Also told when nothing but the entities is another: they were asked for already. */
   moved(view: View): void {
+    if (this.#view && isSame(this.#view, view)) return;
     this.#view = view;
     this.#ask();
   }

@@ -9,6 +9,15 @@ export interface View {
   readonly height: number;
 }
 
+/** Where somebody looks, as an address says it: zoom, latitude, longitude. */
+export type Place = readonly [zoom: number, lat: number, lon: number];
+
+/** Whether two views show the same. */
+export function isSame(one: View, other: View): boolean {
+  const { x, y, world, width, height } = one;
+  return x === other.x && y === other.y && world === other.world && width === other.width && height === other.height;
+}
+
 /** The entities that are drawn, as long as each other; nothing is ever written to them. */
 export interface Points {
   readonly x: Float64Array;

@@ -8,7 +8,7 @@ import { onTheme, parseColour, readColours } from './colours';
 import { clusterRadius, drawOverlay, type Scene } from './overlay';
 import { pick } from './pick';
 import { rendererFor, type PointRenderer } from './renderer';
-import { boundsOf, toPixel, type Bounds, type Points, type View } from './view';
+import { boundsOf, toPixel, type Bounds, type Place, type Points, type View } from './view';
 
 setWorkerUrl(workerUrl);
 
@@ -16,6 +16,7 @@ setWorkerUrl(workerUrl);
 const NEAREST = 11;
 const WITHIN = 14;
 const TILE = 512;
+const EVERYWHERE: Place = [1, 20, 0];
 
 export interface Canvases {
   readonly map: HTMLElement;
@@ -29,7 +30,13 @@ export interface Doings {
   pointed(index: number): void;
   /** Where it is has changed; `dragged`: by hand. */
   moved(dragged: boolean): void;
+  /** Other entities are drawn as their number. */
+  clustered(clusters: readonly Cluster[]): void;
   failed(error: Error): void;
+}
+
+function sizeOf({ clientWidth: width, clientHeight: height }: HTMLElement): { width: number; height: number } {
+  return { width, height };
 }
 
 /** The map, its entities and what is drawn over them. */
@@ -44,17 +51,22 @@ export class World {
   #clusters: readonly Cluster[] = [];
   #clustered: { points: Points; level: number } | null = null;
   #clustering = true;
+  /** Kept, since asking for it lays the page out. */
+  #size: { readonly width: number; readonly height: number };
 
-  constructor(canvases: Canvases, scene: Omit<Scene, 'clusters'>, doings: Doings) {
+  /** @param place where it looks at first; null: at all of the earth that people live on */
+  constructor(canvases: Canvases, scene: Omit<Scene, 'clusters'>, place: Place | null, doings: Doings) {
+    const [zoom, lat, lon] = place ?? EVERYWHERE;
     this.#canvases = canvases;
     this.#doings = doings;
     this.#scene = scene;
+    this.#size = sizeOf(canvases.map);
     this.#colours = readColours(canvases.map);
     this.#map = new MapLibre({
       container: canvases.map,
       style: seaStyle(this.#colours),
-      center: [0, 20],
-      zoom: 1,
+      center: [lon, lat],
+      zoom,
       maxZoom: NEAREST,
       attributionControl: false,
       locale: { 'Map.Title': 'Moving map' }, // the region around it is the map
@@ -73,8 +85,12 @@ export class World {
 
   get view(): View {
     const { lng, lat } = this.#map.getCenter();
-    const { clientWidth: width, clientHeight: height } = this.#canvases.map;
-    return { x: xOf(lng), y: yOf(lat), world: TILE * 2 ** this.#map.getZoom(), width, height };
+    return { x: xOf(lng), y: yOf(lat), world: TILE * 2 ** this.#map.getZoom(), ...this.#size };
+  }
+
+  get place(): Place {
+    const { lng, lat } = this.#map.getCenter();
+    return [this.#map.getZoom(), lat, lng];
   }
 
   show(scene: Omit<Scene, 'clusters'>): void {
@@ -100,6 +116,26 @@ export class World {
     this.#map.jumpTo({ center: [lonOf(x), latOf(y)] });
   }
 
+  /** Look at what a cluster counts. */
+  approach({ x, y }: Cluster): void {
+    const animate = !matchMedia('(prefers-reduced-motion: reduce)').matches;
+    this.#map.easeTo({ center: [lonOf(x), latOf(y)], zoom: this.#map.getZoom() + 2, animate });
+  }
+
+  /** What is drawn, as one picture. */
+  picture(): HTMLCanvasElement {
+    const { points, overlay } = this.#canvases;
+    const made = document.createElement('canvas');
+    [made.width, made.height] = [overlay.width, overlay.height];
+    const pen = made.getContext('2d');
+    if (!pen) throw new Error('This browser gives no canvas to draw on.');
+    this.#map.redraw(); // its canvas holds a picture no longer than it takes to show it
+    for (const layer of [this.#map.getCanvas(), points, overlay]) {
+      if (layer.width > 0 && layer.height > 0) pen.drawImage(layer, 0, 0, made.width, made.height);
+    }
+    return made;
+  }
+
   close(): void {
     for (const end of this.#ends) end();
     this.#renderer?.close();
@@ -121,7 +157,10 @@ export class World {
       this.#arrange();
       this.#draw();
     });
-    map.on('resize', () => this.#draw());
+    map.on('resize', () => {
+      this.#size = sizeOf(this.#canvases.map);
+      this.#draw();
+    });
     map.on('moveend', () => this.#doings.moved(false));
     map.on('dragstart', () => this.#doings.moved(true));
     map.on('click', ({ point }) => this.#pressed(point.x, point.y));
@@ -145,9 +184,8 @@ export class World {
 
   #pressed(left: number, top: number): void {
     const cluster = this.#clusterAt(left, top);
-    if (!cluster) return this.#doings.picked(this.#at(left, top));
-    const animate = !matchMedia('(prefers-reduced-motion: reduce)').matches;
-    this.#map.easeTo({ center: [lonOf(cluster.x), latOf(cluster.y)], zoom: this.#map.getZoom() + 2, animate });
+    if (cluster) this.approach(cluster);
+    else this.#doings.picked(this.#at(left, top));
   }
 
   /** Count together what is too near to each other, when the entities or the zoom level are others. */
@@ -158,6 +196,7 @@ export class World {
     this.#clustered = { points, level };
     const found = this.#clustering && level < NEAREST - 1 ? clusters(points, level) : { clusters: [], single: null };
     this.#clusters = found.clusters;
+    this.#doings.clustered(found.clusters);
     this.#renderer?.setPoints(found.single ? some(points, found.single) : points);
   }
 

@@ -1,5 +1,5 @@
 import type { Direction } from '../fold/types';
-import { replaceIn, type Bookmark, type BookmarkStore, type Said } from './bookmarks';
+import { changed, rankBetween, type Bookmark, type BookmarkChange, type BookmarkStore, type Said } from './bookmarks';
 
 /** The bookmarks of a replay, as their store has them. */
 export class Bookmarking {
@@ -30,20 +30,31 @@ export class Bookmarking {
     await this.read();
   }
 
-  async change(id: string, change: Partial<Said>): Promise<void> {
-    await this.#replace(this.all.map((one) => (one.id === id ? { ...one, ...change } : one)));
+  async change(id: string, change: BookmarkChange): Promise<void> {
+    await this.#changeAll([[id, change]]);
   }
 
+  /** One place up or down. */
   async move(id: string, by: Direction): Promise<void> {
-    const from = this.all.findIndex((one) => one.id === id);
-    const [one, other] = [this.all[from], this.all[from + by]];
-    if (one && other) await this.#replace(this.all.with(from, other).with(from + by, one));
+    const to = this.all.findIndex((one) => one.id === id) + by;
+    const passed = this.all[to];
+    if (!passed || !this.all[to - by]) return;
+    const [before, after] = by < 0 ? [this.all[to - 1], passed] : [passed, this.all[to + 1]];
+    const rank = rankBetween(before?.rank, after?.rank);
+    if (rank !== null) return this.#changeAll([[id, { rank }]]);
+    // Ranks that leave no room between them are given anew.
+    const wanted = this.all
+      .map((one) => one.id)
+      .with(to, id)
+      .with(to - by, passed.id);
+    await this.#changeAll(wanted.map((one, i) => [one, { rank: i + 1 }] as const));
   }
 
-  async #replace(wanted: readonly Bookmark[]): Promise<void> {
-    this.all = wanted;
+  /** Seen at once, and as the store has it afterwards. */
+  async #changeAll(changes: readonly (readonly [id: string, change: BookmarkChange])[]): Promise<void> {
+    this.all = changes.reduce((all, [id, change]) => changed(all, id, change), this.all);
     try {
-      await replaceIn(this.#store, wanted);
+      for (const [id, change] of changes) await this.#store.change(id, change);
     } finally {
       await this.read();
     }

@@ -12,13 +12,17 @@ export interface Bookmark {
 /** What a bookmark says. */
 export type Said = Omit<Bookmark, 'id' | 'rank'>;
 
+/** What may be changed of a bookmark: what it says, and its place in the story. */
+export type BookmarkChange = Partial<Omit<Bookmark, 'id'>>;
+
 /** Where bookmarks are kept: in a session, in this browser, or nowhere but here. */
 export interface BookmarkStore {
+  /** In the order of the story. */
   list(): Promise<readonly Bookmark[]>;
+  /** Keep one more, behind the others. */
   add(bookmark: Said): Promise<Bookmark>;
+  change(id: string, change: BookmarkChange): Promise<void>;
   remove(id: string): Promise<void>;
-  /** Keep these in this order instead of what is kept; a store without it is given them by adding and removing. */
-  replace?(bookmarks: readonly Bookmark[]): Promise<void>;
 }
 
 /** Bookmarks that last as long as the page. */
@@ -39,8 +43,8 @@ export class PassingBookmarks implements BookmarkStore {
     this.keep(this.kept.filter((kept) => kept.id !== id));
   }
 
-  async replace(bookmarks: readonly Bookmark[]): Promise<void> {
-    this.keep(bookmarks.map((bookmark, i) => ({ ...bookmark, rank: i + 1 })));
+  async change(id: string, change: BookmarkChange): Promise<void> {
+    this.keep(changed(this.kept, id, change));
   }
 
   protected keep(bookmarks: readonly Bookmark[]): void {
@@ -78,25 +82,19 @@ function isBookmark(value: unknown): value is Bookmark {
   return (
     typeof one?.id === 'string' &&
     Number.isFinite(one.at) &&
+    Number.isFinite(one.rank) &&
     typeof one.title === 'string' &&
     typeof one.note === 'string'
   );
 }
 
-/**
- * Keep bookmarks as they are wanted. A store that can only add at the end and remove is given anew what follows the
- * first difference; what was there is removed after that, so that nothing is lost if it fails on the way.
- */
-export async function replaceIn(store: BookmarkStore, wanted: readonly Bookmark[]): Promise<void> {
-  if (store.replace) return store.replace(wanted);
-  const kept = await store.list();
-  const same = wanted.findIndex((one, i) => !isSame(one, kept[i]));
-  if (same < 0 && kept.length === wanted.length) return;
-  const from = same < 0 ? wanted.length : same;
-  for (const { at, title, note } of wanted.slice(from)) await store.add({ at, title, note });
-  for (const { id } of kept.slice(from)) await store.remove(id);
+/** Bookmarks in their order after one of them was changed. */
+export function changed(bookmarks: readonly Bookmark[], id: string, change: BookmarkChange): readonly Bookmark[] {
+  return bookmarks.map((one) => (one.id === id ? { ...one, ...change } : one)).toSorted((a, b) => a.rank - b.rank);
 }
 
-function isSame(one: Bookmark, other: Bookmark | undefined): boolean {
-  return one.id === other?.id && one.at === other.at && one.title === other.title && one.note === other.note;
+/** A rank between two others, or beyond the only one there is; null: there is no number between them. */
+export function rankBetween(before: number | undefined, after: number | undefined): number | null {
+  const rank = before === undefined ? (after ?? 1) - 1 : after === undefined ? before + 1 : (before + after) / 2;
+  return (before === undefined || rank > before) && (after === undefined || rank < after) ? rank : null;
 }

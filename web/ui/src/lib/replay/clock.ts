@@ -2,21 +2,24 @@
 export interface Ticker {
   /** Milliseconds that only grow. */
   now(): number;
-  /** Call a function on every picture; returns what ends that. */
-  start(tick: () => void): () => void;
+  /** Call a function on every picture, or now and then; returns what ends that. */
+  start(tick: () => void, often: boolean): () => void;
 }
 
-/** Every picture while the page is seen, four times a second while it is not. */
+/** So often at least, milliseconds: while the page is not seen, or nothing moves on it. */
+const SELDOM = 250;
+
+/** A picture is asked for only while something moves: the browser draws each that is asked for, changed or not. */
 export const browserTicker: Ticker = {
   now: () => performance.now(),
-  start(tick) {
+  start(tick, often) {
     let going = true;
     let frame = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const next = (): void => {
       if (!going) return;
-      if (document.visibilityState === 'visible') frame = requestAnimationFrame(step);
-      else timer = setTimeout(step, 250);
+      if (often && document.visibilityState === 'visible') frame = requestAnimationFrame(step);
+      else timer = setTimeout(step, SELDOM);
     };
     const step = (): void => {
       tick();

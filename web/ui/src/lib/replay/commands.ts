@@ -8,6 +8,8 @@ export interface Surroundings {
   share?(): void;
   goToTime?(): void;
   bookmark?(): void;
+  /** What the map has drawn. */
+  picture?(): HTMLCanvasElement;
   /** The time bar's: closer (a factor below 1) or wider; along by a share of what is shown; a stretch, or all of it. */
   zoom?(factor: number): void;
   pan?(share: number): void;
@@ -158,7 +160,7 @@ export const COMMANDS: readonly Command[] = [
     group: 'Page',
     label: 'Bookmark this moment',
     keys: ['b'],
-    run: (r, around) => (around.bookmark ? around.bookmark() : r.addBookmark('Bookmark')),
+    run: (r, around) => (around.bookmark ? around.bookmark() : void r.addBookmark('Bookmark')),
   },
   {
     id: 'share',

@@ -1,6 +1,7 @@
 import { parse, render, type Instant, type Interval } from '../instants';
 import type { Filters } from '../client/rows';
 import type { Key } from '../fold/types';
+import type { Place } from '../map/view';
 import type { Replay } from './replay.svelte';
 
 export const VIEWS = ['replay', 'compare', 'story', 'sessions', 'admin'] as const;
@@ -14,8 +15,8 @@ export interface Link {
   readonly filters?: Filters;
   readonly selection?: Key;
   readonly speed?: number;
-  /** The map: zoom, latitude, longitude. */
-  readonly map?: readonly [number, number, number];
+  /** Where the map looks. */
+  readonly map?: Place;
   /** The two instants that are compared. */
   readonly compare?: readonly [Instant, Instant];
   readonly session?: string;
@@ -32,14 +33,18 @@ export function readLink(search: string): Link {
   const map = (query.get('map') ?? '').split('/').map(Number);
   const speed = Number(query.get('speed') ?? NaN);
   const tables = query.get('tables')?.split(',').filter(Boolean);
+  const filters: Filters = withoutUndefined({
+    tables: tables?.length ? tables : undefined,
+    clip: query.get('clip') || undefined,
+  });
   return withoutUndefined({
     view: VIEWS.find((view) => view === query.get('view')),
     at: instant(query.get('t')),
     window: window && { start: window[0], end: window[1] },
-    filters: tables?.length ? { tables } : undefined,
+    filters: Object.keys(filters).length ? filters : undefined,
     selection: query.get('entity') ?? undefined,
     speed: speed > 0 ? speed : undefined,
-    map: map.length === 3 && map.every(Number.isFinite) ? (map as [number, number, number]) : undefined,
+    map: map.length === 3 && map.every(Number.isFinite) ? (map as unknown as Place) : undefined,
     compare: moments('compare'),
     session: query.get('session') ?? undefined,
   });
@@ -55,6 +60,7 @@ export function writeLink(link: Link): string {
   put('t', link.at === undefined ? undefined : render(link.at));
   put('window', link.window && `${render(link.window.start)}~${render(link.window.end)}`);
   put('tables', link.filters?.tables?.join(','));
+  put('clip', link.filters?.clip);
   put('entity', link.selection);
   put('speed', link.speed === undefined || link.speed === 1 ? undefined : String(link.speed));
   put('map', link.map?.map((number) => Number(number.toFixed(4))).join('/'));
@@ -64,15 +70,15 @@ export function writeLink(link: Link): string {
   return text && `?${text}`;
 }
 
-/** The link to what a replay shows. */
+/** The link to what a replay shows; undefined: there is none, also where an older link has one. */
 export function linkOf(replay: Replay): Link {
-  return withoutUndefined({
+  return {
     at: replay.playhead || undefined,
     window: replay.window ?? undefined,
-    filters: replay.filters.tables ? replay.filters : undefined,
+    filters: replay.filters, // also none: what an address said before is no longer so
     selection: replay.selection ?? undefined,
     speed: replay.speed,
-  });
+  };
 }
 
 /** Make a replay show what a link says, by the same commands as everybody uses. */

@@ -6,6 +6,8 @@ import type { Ticker } from './clock';
 export const SLOWEST = 0.25;
 export const FASTEST = 3600;
 
+/** How often the playhead moves while it plays, milliseconds: whatever shows it is drawn anew as often. */
+const STEP = 50;
 /** How often the world is drawn anew while it plays, milliseconds. */
 const PICTURE = 100;
 /** A stretch without any change is idle if watching it would take longer, milliseconds. */
@@ -176,15 +178,21 @@ export class Playhead {
     });
   }
 
-  /** Go on with every tick from now on; returns what ends that. */
+  /** Go on with every tick from now on, which come often while it moves; returns what ends that. */
   protected run(): () => void {
-    this.#tickedAt = this.ticker.now();
-    return this.ticker.start(() => this.tick());
+    return $effect.root(() => {
+      $effect(() => {
+        const moves = this.playing || this.following;
+        this.#tickedAt = this.ticker.now();
+        return this.ticker.start(() => this.tick(), moves);
+      });
+    });
   }
 
   protected tick(): void {
     const now = this.ticker.now();
     const passed = now - this.#tickedAt;
+    if (this.playing && passed < STEP) return;
     this.#tickedAt = now;
     if (this.playing) this.#advance(passed);
     else if (this.following && this.range && this.playhead < this.range.end) this.move(this.range.end);

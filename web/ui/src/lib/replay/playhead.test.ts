@@ -1,3 +1,4 @@
+import { flushSync } from 'svelte';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MINUTE, SECOND, type Instant } from '../instants';
 import type { EnginePort } from '../worker/port';
@@ -14,6 +15,8 @@ class Scene extends Playhead {
   behind = false;
   next: Instant | null = null;
   #tick: () => void = () => undefined;
+  /** Whether a tick comes with every picture. */
+  often = false;
 
   constructor() {
     const engine = {
@@ -23,7 +26,13 @@ class Scene extends Playhead {
       },
       call: async () => this.next,
     };
-    const ticker: Ticker = { now: () => this.now, start: (tick) => ((this.#tick = tick), () => undefined) };
+    const ticker: Ticker = {
+      now: () => this.now,
+      start: (tick, often) => {
+        [this.#tick, this.often] = [tick, often];
+        return () => undefined;
+      },
+    };
     super(engine as unknown as EnginePort, ticker);
     this.range = { start: START, end: END };
     this.run();
@@ -37,6 +46,7 @@ class Scene extends Playhead {
 
   pass(milliseconds: number, steps = 1): void {
     for (let step = 0; step < steps; step++) {
+      flushSync();
       this.now += milliseconds / steps;
       this.#tick();
     }
@@ -48,6 +58,31 @@ describe('the playhead', () => {
   beforeEach(() => {
     scene = new Scene();
     scene.seek(START + MINUTE);
+  });
+
+  it('is moved with every picture while it plays or follows, and looked at now and then while it stands', () => {
+    const doings: [() => void, boolean][] = [
+      [() => scene.play(), true],
+      [() => scene.pause(), false],
+      [() => scene.follow(), true],
+      [() => scene.seek(START), false],
+    ];
+    for (const [act, often] of doings) {
+      act();
+      scene.pass(1);
+      expect(scene.often).toBe(often);
+    }
+  });
+
+  it('moves no more than twenty times a second, and loses no time by it', () => {
+    const seen = new Set<number>();
+    scene.play();
+    for (let frame = 0; frame < 120; frame++) {
+      scene.pass(1000 / 60);
+      seen.add(scene.playhead);
+    }
+    expect(seen.size).toBeLessThanOrEqual(41);
+    expect(Math.abs(scene.playhead - (START + MINUTE + 2 * SECOND))).toBeLessThanOrEqual(SECOND / 20);
   });
 
   it('goes on by the time that passes, as fast as it was told, in both directions', () => {

@@ -1,14 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MadeEngine, madeReplay, RANGE } from '../components/testing';
 import { SECOND } from '../instants';
-import { BrowserBookmarks, PassingBookmarks, type Bookmark, type BookmarkStore, type Said } from '../replay/bookmarks';
+import {
+  BrowserBookmarks,
+  changed,
+  PassingBookmarks,
+  type Bookmark,
+  type BookmarkChange,
+  type BookmarkStore,
+  type Said,
+} from '../replay/bookmarks';
 import type { Replay } from '../replay/replay.svelte';
 import { StoryPlayer } from './player.svelte';
 
 const at = (second: number): number => RANGE.start + second * SECOND;
 
-/** A store as a session is one: it adds at the end, and removes. */
-class Adding implements BookmarkStore {
+/** A store in which all bookmarks have begun with the same rank, so that there is no room between them. */
+class Tied implements BookmarkStore {
   kept: Bookmark[] = [];
   #number = 0;
 
@@ -17,9 +25,13 @@ class Adding implements BookmarkStore {
   }
 
   async add(said: Said): Promise<Bookmark> {
-    const made = { ...said, id: String(++this.#number), rank: this.#number };
+    const made = { ...said, id: String(++this.#number), rank: 1 };
     this.kept.push(made);
     return made;
+  }
+
+  async change(id: string, change: BookmarkChange): Promise<void> {
+    this.kept = [...changed(this.kept, id, change)];
   }
 
   async remove(id: string): Promise<void> {
@@ -39,13 +51,19 @@ const titles = (replay: Replay): string[] => replay.bookmarks.map(({ title }) =>
 
 describe.each([
   ['that keeps what it is given', () => new PassingBookmarks()],
-  ['that only adds and removes', () => new Adding()],
+  ['whose ranks leave no room', () => new Tied()],
 ])('bookmarks in a store %s', (_, make) => {
-  it('are put in order and changed, and nothing is lost', async () => {
+  it('are put in order and changed, and stay the same bookmarks', async () => {
     const store = make();
     const replay = await withThree(store);
+    const ids = new Map(replay.bookmarks.map(({ at: moment, id }) => [moment, id]));
     await replay.moveBookmark(replay.bookmarks[2]!.id, -1);
     expect(titles(replay)).toEqual(['one', 'three', 'two']);
+    for (let turn = 0; turn < 2; turn++) {
+      await replay.moveBookmark(replay.bookmarks[0]!.id, 1);
+      expect(titles(replay)).toEqual(['three', 'one', 'two']);
+      await replay.moveBookmark(replay.bookmarks[1]!.id, -1);
+    }
     await replay.moveBookmark(replay.bookmarks[0]!.id, -1);
     expect(titles(replay)).toEqual(['one', 'three', 'two']);
     await replay.changeBookmark(replay.bookmarks[1]!.id, { title: 'third', note: 'why' });
@@ -56,6 +74,7 @@ describe.each([
       [at(30), 'third', 'why'],
       [at(50), 'two', ''],
     ]);
+    expect(new Map(replay.bookmarks.map(({ at: moment, id }) => [moment, id]))).toEqual(ids);
   });
 });
 

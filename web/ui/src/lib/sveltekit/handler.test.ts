@@ -61,6 +61,7 @@ describe('the server-side handler', () => {
     ['POST', 'session'],
     ['DELETE', 'session/4f9c'],
     ['POST', 'session/4f9c/terminate'],
+    ['PATCH', 'session/4f9c/bookmarks/7a1e'],
     ['GET', 'admin/settings'],
   ])('passes %s %s on', async (method, path) => {
     expect((await handle(path, { method })).status).toBe(200);
@@ -68,6 +69,43 @@ describe('the server-side handler', () => {
   });
 
   it.each([
+    'a/b',
+    '/',
+    'a//b',
+    '50%',
+    '%2F',
+    'who?',
+    '#1',
+    'a b',
+    'Ærø 北',
+    'a:b',
+    'a\\:b',
+    '{1}',
+    '...',
+    '.a/b.',
+    '$&',
+  ])('passes the id %s of an entity on as it is', async (id) => {
+    expect((await handle(`replay/entity/sea.vessel/${encodeURIComponent(id)}?start=a`)).status).toBe(200);
+    const [path, query] = asked[0]!.url!.split('?');
+    expect(path!.split('/').map(decodeURIComponent)).toEqual(['', 'replay', 'entity', 'sea.vessel', id]);
+    expect(query).toBe('start=a');
+  });
+
+  it.each([
+    ['GET', 'replay/entity/sea.vessel/..%2F..%2F..%2Fadmin%2Faudit'],
+    ['GET', 'replay/entity/sea.vessel/a%2F..%2Fb'],
+    ['GET', 'replay/entity/sea.vessel/a%2F.'],
+    ['GET', 'replay/entity/sea.vessel/..%5C..%5Cadmin'],
+    ['GET', 'replay/entity/sea.vessel/%252e%252e%252fadmin'],
+    ['GET', 'replay/entity/sea.vessel/%25252e%25252e%25252fadmin'],
+    ['GET', 'replay/entity/sea.vessel/%25FF%252e%252e%252fadmin%25FF%252f%252e%252e'],
+    ['GET', `replay/entity/sea.vessel/%${'25'.repeat(4000)}`],
+    ['GET', `replay/entity/sea.vessel/1${'/'.repeat(4000)}`],
+    ['GET', 'replay/entity/sea.vessel/a%0Ab'],
+    ['GET', 'replay/entity/sea.vessel/a%2500'],
+    ['GET', 'replay/entity/sea.vessel/'],
+    ['GET', 'replay/entity/sea%2Fvessel/1'],
+    ['GET', 'replay/entity/sea.vessel/a/b'],
     ['PUT', 'admin/settings'],
     ['POST', 'admin/retention/erase'],
     ['GET', 'admin/sessions'],

@@ -1,4 +1,4 @@
-import { isAllowed, segmentsOf, type Scope } from './allowed';
+import { isAllowed, MOST_SEGMENTS, segmentsOf, type Scope } from './allowed';
 import { headersDown, headersUp } from './headers';
 
 /** What the handler wants of SvelteKit's `RequestEvent`. */
@@ -57,15 +57,17 @@ export function createReplayHandler<Event extends ReplayEvent = ReplayEvent>(
   };
 }
 
-/** The rest of the path as the browser wrote it: SvelteKit has decoded its parameter, so its length is all that helps. */
+/** The rest of the path as the browser wrote it: the end that is the parameter once it is decoded, as SvelteKit has. */
 function pathOf(event: ReplayEvent, parameter: string): string | null {
   const rest = event.params[parameter];
   if (!rest) return null;
   const written = event.url.pathname.split('/');
-  // decoded slashes make more segments than were written: such a path is refused further on, for its own ones
-  const count = rest.split('/').length;
-  const end = written.slice(-count).join('/');
-  return decoded(end) === rest ? end : null;
+  // How many segments it has is not known: among the parameter's slashes are those that were decoded.
+  for (let count = 1; count <= MOST_SEGMENTS; count++) {
+    const end = written.slice(-count).join('/');
+    if (decoded(end) === rest) return end;
+  }
+  return null;
 }
 
 function decoded(path: string): string | null {

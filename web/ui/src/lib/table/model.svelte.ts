@@ -1,4 +1,5 @@
 import { MsrError } from '../client/errors';
+import type { KnownTable } from '../replay/fields';
 import { changedCells, columnsOf, MOST_COLUMNS, type CellChanges, type Column } from './cells';
 import type { EntityRow, RowsPage, RowsQuery } from '../worker/protocol';
 
@@ -27,15 +28,28 @@ export class TableModel {
   error = $state.raw<MsrError | null>(null);
 
   /** Every column there is, first those that every entity has. */
-  readonly offered = $derived(columnsOf(this.page?.columns ?? [], this.table));
+  readonly offered = $derived.by(() => {
+    const known = this.#tables().flatMap(({ columns }) => columns);
+    return columnsOf([...new Set([...known, ...(this.page?.columns ?? [])])], this.table);
+  });
   readonly columns: readonly Column[] = $derived.by(() => {
     const { chosen, offered } = this;
-    return chosen ? offered.filter(({ name }) => chosen.includes(name)) : offered.slice(0, MOST_COLUMNS);
+    if (chosen) return offered.filter(({ name }) => chosen.includes(name));
+    const wide = new Set(this.#tables().flatMap((table) => table.wide));
+    return offered.filter(({ name }) => !wide.has(name)).slice(0, MOST_COLUMNS);
+  });
+  /** Fields of states that are shown, sorted or filtered by; null: all, as it is searched in every field. */
+  readonly fields: readonly string[] | null = $derived.by(() => {
+    if (this.search.trim() !== '') return null;
+    const filtered = Object.entries(this.filters).filter(([, text]) => text !== '');
+    const names = [...this.columns.map(({ name }) => name), ...filtered.map(([name]) => name)];
+    return this.sort ? [...names, this.sort.column] : names;
   });
   readonly total = $derived(this.page?.total ?? 0);
   readonly narrowed = $derived(this.search.trim() !== '' || Object.values(this.filters).some((text) => text !== ''));
 
   readonly #ask: Ask;
+  readonly #known: () => readonly KnownTable[];
   readonly #now: () => number;
   #first = 0;
   #count = 0;
@@ -45,8 +59,10 @@ export class TableModel {
   #unmark: ReturnType<typeof setTimeout> | undefined;
   #asked = '';
 
-  constructor(ask: Ask, now: () => number = () => performance.now()) {
+  /** @param known the tables that there are, with their columns, as far as they are known */
+  constructor(ask: Ask, known: () => readonly KnownTable[] = () => [], now: () => number = () => performance.now()) {
     this.#ask = ask;
+    this.#known = known;
     this.#now = now;
   }
 
@@ -121,6 +137,11 @@ export class TableModel {
   showColumn(name: string, shown: boolean): void {
     const now = this.columns.map((column) => column.name);
     this.chosen = shown ? [...now, name] : now.filter((one) => one !== name);
+  }
+
+  /** What is known of the table that is shown, or of all. */
+  #tables(): readonly KnownTable[] {
+    return this.#known().filter(({ table_name }) => this.table === null || this.table === table_name);
   }
 
   #query(): RowsQuery {

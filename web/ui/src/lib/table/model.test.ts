@@ -35,7 +35,7 @@ afterEach(() => void vi.useRealTimers());
 describe('the table of entities', () => {
   it('asks for rows around those that are seen alone, of 100,000', async () => {
     const many = new Many(100_000);
-    const model = new TableModel(many.ask, () => 0);
+    const model = new TableModel(many.ask, undefined, () => 0);
     model.see(0, 30);
     await vi.runAllTimersAsync();
     expect(model.total).toBe(100_000);
@@ -49,7 +49,7 @@ describe('the table of entities', () => {
 
   it('has one question at a time under way, and ends with the last thing that was wanted', async () => {
     const many = new Many(10);
-    const model = new TableModel(many.ask, () => 0);
+    const model = new TableModel(many.ask, undefined, () => 0);
     for (const text of ['s', 'se', 'sea']) model.setSearch(text);
     await vi.runAllTimersAsync();
     expect(many.asked.map((query) => query.search)).toEqual(['s', 'sea']);
@@ -58,7 +58,7 @@ describe('the table of entities', () => {
 
   it('marks the cells that have changed, for a while', async () => {
     const many = new Many(2);
-    const model = new TableModel(many.ask, () => 0);
+    const model = new TableModel(many.ask, undefined, () => 0);
     await model.refresh();
     expect(model.changes.size).toBe(0);
     await vi.advanceTimersByTimeAsync(1_000);

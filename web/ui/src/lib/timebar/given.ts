@@ -1,5 +1,6 @@
 /** For tests: a replay of an hour, with a server that says what it was asked. */
-import type { ReplayClient } from '../client/client';
+import type { ReplayClient, Schemas } from '../client/client';
+import type { Filters } from '../client/rows';
 import { DAY, HOUR, MINUTE, parse, render, SECOND } from '../instants';
 import type { Ticker } from '../replay/clock';
 import { Replay } from '../replay/replay.svelte';
@@ -10,22 +11,27 @@ import type { Said, Told } from '../worker/protocol';
 export const START = parse('2026-11-25T12:00:00Z');
 export const RANGE = { start: START, end: START + HOUR };
 
+/** What the server has as a clip: some minutes of the day before. */
+export const CLIP = { start: START - DAY, end: START - DAY + 10 * MINUTE };
+
 export type Query = Record<string, string | number>;
 
-/** Answers activity with one change of one table in each bucket, and coverage with a gap. */
+/** Answers activity with one change of one table in each bucket, and coverage as it is given. */
 export class CountingServer {
   readonly asked: { readonly path: string; readonly query: Query }[] = [];
+  #held: Promise<void> | undefined;
+  coverage: readonly Schemas['CoverageView'][] = [];
   failure: { readonly status: number; readonly body: unknown } | null = null;
 
   readonly client = {
     api: {
       GET: (path: string, options: { params?: { query?: Query } }) => this.#get(path, options.params?.query ?? {}),
     },
-    range: async () => ({
-      earliest: START,
-      settledUntil: RANGE.end,
-      now: RANGE.end + 2 * SECOND,
-      longestWindow: 7 * DAY,
+    range: async (clip?: string) => ({
+      earliest: clip ? CLIP.start : START,
+      settledUntil: clip ? CLIP.end : RANGE.end,
+      now: clip ? CLIP.end : RANGE.end + 2 * SECOND,
+      longestWindow: clip ? CLIP.end - CLIP.start : 7 * DAY,
     }),
   } as unknown as ReplayClient;
 
@@ -33,8 +39,18 @@ export class CountingServer {
     return this.asked.filter((one) => one.path === path).map((one) => one.query);
   }
 
+  /** The next answer waits until what is returned is called. */
+  hold(): () => void {
+    let release: () => void = () => undefined;
+    this.#held = new Promise((resolve) => (release = resolve));
+    return release;
+  }
+
   async #get(path: string, query: Query): Promise<unknown> {
     this.asked.push({ path, query });
+    const held = this.#held;
+    this.#held = undefined;
+    await held;
     if (this.failure) {
       const { status, body } = this.failure;
       return { response: new Response(null, { status, headers: { 'X-Correlation-ID': 'c-1' } }), error: body };
@@ -43,8 +59,11 @@ export class CountingServer {
   }
 
   #answer(path: string, query: Query): unknown {
-    if (path === '/replay/tables') return [{ table_name: 'sea.vessel', first_change_at: render(START) }];
-    if (path === '/replay/coverage') return [];
+    if (path === '/replay/tables') {
+      const table_name = query['source'] ? 'sea.clipped' : 'sea.vessel';
+      return [{ table_name, columns: [], wide: [], location: null, first_change_at: render(START) }];
+    }
+    if (path === '/replay/coverage') return this.coverage;
     const [start, end] = [parse(String(query['start'])), parse(String(query['end']))];
     const length = Math.max(1, Math.ceil((end - start) / MINUTE / Number(query['buckets']))) * MINUTE;
     const buckets = [];
@@ -69,8 +88,9 @@ function silentEngine(): EnginePort {
 const still: Ticker = { now: () => 0, start: () => () => undefined };
 
 /** It is open, and stands in the middle of its hour. */
-export async function givenReplay(server = new CountingServer()): Promise<Replay> {
+export async function givenReplay(server = new CountingServer(), filters: Filters = {}): Promise<Replay> {
   const replay = new Replay({ client: server.client, engine: silentEngine(), ticker: still });
+  replay.filters = filters;
   await replay.open(START + HOUR / 2);
   return replay;
 }

@@ -1,5 +1,5 @@
 import { MsrError } from '../client/errors';
-import { unwrap, type ReplayClient } from '../client/client';
+import { sourceOf, unwrap, type ReplayClient } from '../client/client';
 import { parse, render, SECOND, type Instant, type Interval } from '../instants';
 import { barsOf, chunksOf, nameOf, stepOf, type Bar, type Chunk, type Count } from './activity';
 import { gapsOf, type Gap } from './gaps';
@@ -33,11 +33,13 @@ export class ActivityLoader {
   #since: number | null = null;
   #under: AbortController | null = null;
   #covered: { readonly of: Interval; readonly step: number } | null = null;
+  #clip: string | undefined;
 
   constructor(private readonly client: ReplayClient) {}
 
-  /** Show a view of what is recorded: at once what is there, and the rest when it stands still. */
-  want(scale: Scale, range: Interval, longest: number): void {
+  /** Show a view of what is recorded, or of a clip: at once what is there, and the rest when it stands still. */
+  want(scale: Scale, range: Interval, longest: number, clip?: string): void {
+    if (clip !== this.#clip) this.#enter(clip);
     if (scale.width <= 0 || range.end <= range.start) return;
     clearTimeout(this.#timer);
     const step = stepOf(scale);
@@ -48,11 +50,21 @@ export class ActivityLoader {
     const coverageOld = !this.#isCovered(scale, range, step);
     if (missing.length === 0 && !coverageOld) {
       this.#since = null;
+      this.error = null; // what failed is not wanted any more
       return;
     }
     this.#since ??= Date.now();
     const wait = Math.max(0, Math.min(QUIET, this.#since + PATIENCE - Date.now()));
     this.#timer = setTimeout(() => void this.#load(scale, range, chunks, missing, coverageOld), wait);
+  }
+
+  /** Nothing that is known of one world is true of another. */
+  #enter(clip: string | undefined): void {
+    this.close();
+    this.#clip = clip;
+    this.#kept.clear();
+    [this.#covered, this.#since] = [null, null];
+    [this.bars, this.gaps, this.ready, this.error] = [[], [], false, null];
   }
 
   close(): void {
@@ -72,7 +84,7 @@ export class ActivityLoader {
       this.error = null;
     } catch (error) {
       const found = MsrError.of(error);
-      if (found.code !== 'ABORTED') this.error = found;
+      if (!under.signal.aborted && found.code !== 'ABORTED') this.error = found;
     } finally {
       if (this.#under === under) this.loading = false;
     }
@@ -81,9 +93,11 @@ export class ActivityLoader {
   async #ask(chunk: Chunk, range: Interval, signal: AbortSignal): Promise<void> {
     const asked = overlap(chunk, range);
     if (!asked) return;
-    const buckets = Math.max(1, Math.ceil((asked.end - asked.start) / chunk.step));
-    const query = { start: render(asked.start), end: render(asked.end), buckets };
+    // Buckets begin at whole steps, wherever the stretch does: one that is cut at both ends has one more.
+    const buckets = Math.ceil(asked.end / chunk.step) - Math.floor(asked.start / chunk.step);
+    const query = { start: render(asked.start), end: render(asked.end), buckets, ...sourceOf(this.#clip) };
     const { data } = await unwrap(this.client.api.GET('/replay/activity', { params: { query }, signal }));
+    signal.throwIfAborted(); // of another world by now
     const length = data.bucket_seconds * SECOND;
     const counts = data.buckets.flatMap((bucket): Count[] => {
       const begin = parse(bucket.begin);
@@ -99,6 +113,7 @@ export class ActivityLoader {
     if (!asked) return;
     const query = { start: render(asked.start), end: render(asked.end) };
     const { data } = await unwrap(this.client.api.GET('/replay/coverage', { params: { query }, signal }));
+    signal.throwIfAborted();
     this.gaps = gapsOf(data, asked);
     this.#covered = { of: asked, step };
   }
@@ -110,7 +125,9 @@ export class ActivityLoader {
     return kept.until < chunk.end && range.end - kept.until > Math.max(5 * SECOND, chunk.step / 4);
   }
 
+  /** A clip was not recorded: no gap of the recording is one of it. */
   #isCovered(scale: Scale, range: Interval, step: number): boolean {
+    if (this.#clip !== undefined) return true;
     const asked = overlap(scale, range);
     const of = this.#covered?.of;
     if (!asked || !of) return !asked;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DAY, HOUR, MINUTE, SECOND } from '../instants';
-import { CountingServer, RANGE, START } from './given';
+import { DAY, HOUR, MINUTE, render, SECOND } from '../instants';
+import { CLIP, CountingServer, RANGE, START } from './given';
 import { ActivityLoader } from './loader.svelte';
 
 const WIDE = { ...RANGE, width: 1000 };
@@ -63,6 +63,42 @@ describe('the activity of a time bar', () => {
     expect(asked[0]![0]! * 1000).toBe(month.start);
     expect(asked.at(-1)![1]! * 1000).toBe(month.end);
     for (const [start, end] of asked) expect(end! - start!).toBeLessThanOrEqual((7 * DAY) / 1000);
+  });
+
+  it('asks for as many buckets as the stretch touches, so that none is longer than a bar', async () => {
+    const range = { start: START + 30 * SECOND, end: START + 5 * MINUTE + 20 * SECOND };
+    loader.want({ ...range, width: 1000 }, range, 7 * DAY);
+    await quiet();
+    expect(server.of('/replay/activity').map(({ buckets }) => buckets)).toEqual([6]);
+  });
+
+  it('is that of a clip while one is replayed, and nothing of the recording is taken for it', async () => {
+    loader.want(WIDE, RANGE, 7 * DAY);
+    await quiet();
+    const clip = { ...CLIP, width: 1000 };
+    loader.want(clip, CLIP, 10 * MINUTE, 'c1');
+    expect(loader.bars).toEqual([]);
+    await quiet();
+    expect(server.of('/replay/activity').map(({ source }) => source)).toEqual([undefined, 'clip:c1']);
+    expect(server.of('/replay/activity').at(-1)).toMatchObject({ start: render(CLIP.start), end: render(CLIP.end) });
+    expect(server.of('/replay/coverage')).toHaveLength(1); // it was not recorded: no gap is its own
+    expect(loader.bars).toHaveLength(10);
+    loader.want(WIDE, RANGE, 7 * DAY);
+    await quiet();
+    expect(activity()).toBe(3);
+    expect(loader.bars).toHaveLength(60);
+  });
+
+  it('of a world that was left is thrown away when it comes late', async () => {
+    const late = server.hold();
+    loader.want(WIDE, RANGE, 7 * DAY);
+    await quiet();
+    loader.want({ ...CLIP, width: 1000 }, CLIP, 10 * MINUTE, 'c1');
+    await quiet();
+    late();
+    await quiet();
+    expect(loader.bars).toHaveLength(10);
+    expect(loader.error).toBeNull();
   });
 
   it('shows what it had while closer counts are on their way, and the words of a server that refuses', async () => {

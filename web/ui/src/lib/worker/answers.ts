@@ -13,7 +13,7 @@ export class Answers {
   readonly #rows: Rows;
 
   constructor(
-    private readonly world: World,
+    readonly world: World,
     private readonly buffer: Buffer,
   ) {
     this.#rows = new Rows(world);
@@ -76,7 +76,7 @@ export class Answers {
     }
     found.reverse();
     const column = (from: Float64Array): Float64Array => Float64Array.from(found, (one) => from[one]!);
-    return { slot, at: column(versions.at), x: column(versions.x), y: column(versions.y) };
+    return { slot, at: column(versions.at), x: column(versions.x), y: column(versions.y), whole: true };
   }
 
   /** The next change in what is held; null: there is none. */

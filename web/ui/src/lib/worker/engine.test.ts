@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ReplayClient, RowStream } from '../client/client';
 import { MsrError } from '../client/errors';
-import type { Row } from '../client/rows';
+import type { Filters, Row, State } from '../client/rows';
 import { histories, Model, rowOf } from '../fold/model';
 import type { Change } from '../fold/types';
 import { MINUTE, render, SECOND, type Instant, type Interval } from '../instants';
@@ -18,14 +18,16 @@ class ModelServer {
   asked = 0;
   failing: MsrError[] = [];
   ended = 0;
+  /** What every answer waits for. */
+  gate: Promise<void> = Promise.resolve();
 
   constructor(public model: Model) {}
 
   readonly client = (): ReplayClient => {
     const stream = (changes: Change[], signal: AbortSignal | undefined): RowStream => this.#stream(changes, signal);
     return {
-      state: (at, _, options) => stream(this.model.state(at), options?.signal),
-      events: (window, _, options) => stream(this.model.events(window), options?.signal),
+      state: (at, filters, options) => stream(part(this.model.state(at), filters), options?.signal),
+      events: (window, filters, options) => stream(part(this.model.events(window), filters), options?.signal),
     } as Partial<ReplayClient> as ReplayClient;
   };
 
@@ -33,6 +35,7 @@ class ModelServer {
     this.asked++;
     const failure = this.failing.pop();
     if (failure) throw failure;
+    await this.gate;
     const rows = changes.map(rowOf);
     try {
       for (let start = 0; start < rows.length; start += 7) {
@@ -48,13 +51,26 @@ class ModelServer {
   }
 }
 
+/** What filters leave of changes. */
+function part(changes: Change[], { entities, fields }: Filters = {}): Change[] {
+  const some = (state: State | null): State | null =>
+    state && fields ? Object.fromEntries(Object.entries(state).filter(([name]) => fields.includes(name))) : state;
+  return changes
+    .filter(({ table, id }) => !entities || entities.includes(`${table}:${id}`))
+    .map((change) => ({ ...change, state: some(change.state) }));
+}
+
 const open: EnginePort[] = [];
 afterEach(() => open.splice(0).forEach((port) => port.close()));
 
-function start(model: Model, budgetBytes = 100_000_000): { port: EnginePort; server: ModelServer; see: See } {
+function start(
+  model: Model,
+  budgetBytes = 100_000_000,
+  spare?: number,
+): { port: EnginePort; server: ModelServer; see: See } {
   const server = new ModelServer(model);
   const [page, thread] = pair<Said, Told>();
-  new Engine(thread, server.client);
+  new Engine(thread, server.client, spare);
   const port = new EnginePort(page, async () => 'token');
   open.push(port);
   port.begin({ baseUrl: '', budgetBytes });
@@ -165,6 +181,47 @@ describe('the engine', () => {
     }
   });
 
+  it('fetches the fields that are shown, and of an entity that is opened the others, once', async () => {
+    const { port, server, see } = start(SOME);
+    await port.call('configure', { filters: {}, fields: ['lat', 'lon'], tables: [] });
+    expect((await see(RANGE.start + 5 * MINUTE)).slots).toHaveLength(10);
+    const page = await port.call('rows', { table: null, offset: 0, limit: 1 });
+    expect(Object.keys(page.rows[0]!.state)).toEqual(['lon', 'lat']);
+    await see(RANGE.start + 5 * MINUTE + SECOND);
+    const asked = server.asked;
+    const whole = { n: 29, name: 'ship 9', lon: 29, lat: 14.5 };
+    expect(await port.call('entity', 'sea.vessel:9')).toMatchObject({ state: whole });
+    expect(await port.call('entity', 'sea.vessel:9')).toMatchObject({ state: whole });
+    expect(server.asked - asked).toBe(1);
+    await see(RANGE.start + 5 * MINUTE - 20 * SECOND);
+    expect(await port.call('entity', 'sea.vessel:9')).toMatchObject({ state: { n: 19 } });
+    const found = await port.call('compare', RANGE.start + 5 * MINUTE, RANGE.start + 5 * MINUTE + 20 * SECOND);
+    expect(found.changed.map((row) => [row.id, row.fields])).toContainEqual(['0', ['n', 'lon', 'lat']]);
+  });
+
+  it('gives tables their colours in the order that it is told, whatever arrives first, and lists those that it has met', async () => {
+    const { port, see } = start(SOME);
+    const tables = ['ops.note', 'sea.vessel', 'air.flight'];
+    await port.call('configure', { filters: {}, fields: null, tables });
+    const frame = await see(RANGE.end);
+    expect(frame.groups.slice(0, 3)).toEqual(tables);
+    expect(frame.tables.map(({ table }) => table)).toEqual(['sea.vessel']);
+    expect(new Set(frame.group)).toEqual(new Set([1]));
+  });
+
+  it('answers of what is still shown until something else is', async () => {
+    const { port, server, see } = start(SOME);
+    await see(RANGE.end);
+    let open: () => void = () => undefined;
+    server.gate = new Promise((resolve) => (open = resolve));
+    const query = { table: null, offset: 0, limit: 1 };
+    await port.call('configure', { filters: {}, fields: ['lat', 'lon', 'n'], tables: [] });
+    expect(await port.call('rows', query)).toMatchObject({ total: 10, rows: [{ state: { name: 'ship 0' } }] });
+    open();
+    expect((await see(RANGE.end)).slots).toHaveLength(10);
+    expect((await port.call('rows', query)).rows[0]!.state).not.toHaveProperty('name');
+  });
+
   it('compares two instants field by field', async () => {
     const { port } = start(SOME);
     const found = await port.call('compare', RANGE.start + 50 * SECOND, RANGE.start + 120 * SECOND);
@@ -209,6 +266,22 @@ describe('the engine', () => {
     const frame = await see(RANGE.start + 9 * MINUTE);
     expect(frame.at).toBe(RANGE.start + 9 * MINUTE);
     await expect.poll(() => server.ended).toBe(server.asked);
+  });
+
+  it('does not keep a place for everything that ever was', async () => {
+    const brief = Array.from({ length: 6_000 }, (_, n): Change => {
+      const [id, gone] = [String(n >> 1), n % 2 === 1];
+      const state = gone ? null : { n, lon: 1, lat: 2 };
+      return { table: 'sea.buoy', id, op: gone ? 'd' : 'c', at: RANGE.start + n * 100_000, state, bytes: 500 };
+    });
+    const { see } = start(new Model(brief), 200_000, 500);
+    let highest = 0;
+    for (let at = RANGE.start; at < RANGE.end; at += 2 * SECOND) {
+      const { slots } = await see(at, 1);
+      highest = Math.max(highest, ...slots);
+    }
+    expect(highest).toBeLessThan(2_000);
+    expect((await see(RANGE.start + 3 * MINUTE)).slots).toHaveLength(1);
   });
 
   it('tells of which tables the server may not have all', async () => {

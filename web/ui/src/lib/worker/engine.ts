@@ -1,44 +1,50 @@
-import { createReplay, type ReplayClient } from '../client/client';
+import { createReplay } from '../client/client';
 import { MsrError } from '../client/errors';
-import type { Ending, Filters } from '../client/rows';
 import { Buffer, type Need } from '../fold/buffer';
-import { Stretch } from '../fold/stretch';
+import type { Stretch } from '../fold/stretch';
 import type { Instant, Interval } from '../instants';
-import type { Change, Direction, Key } from '../fold/types';
+import type { Change, Direction, Key, Slot } from '../fold/types';
 import { World } from '../fold/world';
 import { Answers } from './answers';
-import { Counted, gather } from './gathering';
-import { nextChange } from './searching';
+import { arrive } from './arriving';
+import { Beyond } from './beyond';
+import type { Counted } from './gathering';
+import { Loading } from './loading';
 import type { Channel } from './port';
-import type { CallName, Calls, Content, EngineOptions, Said, Told, Wish } from './protocol';
+import { statesOf, Tails, type Tailed } from './tails';
+import type { CallName, Calls, Content, EngineOptions, EntityView, Said, Told, Trail, Wish } from './protocol';
 
-/** The longest pause before what failed is tried again, seconds. */
-const LONGEST_PAUSE = 15;
+/** So many slots may be those of entities that are gone, beside three for each that lives. */
+const SPARE = 200_000;
 
 /** Fetches, folds and answers, in a thread of its own. It needs no network for what it holds. */
 export class Engine {
-  #client: ReplayClient | null = null;
   #world = new World();
   #buffer = new Buffer(this.#world.versions, 0);
   #answers = new Answers(this.#world, this.#buffer);
-  #filters: Filters = {};
+  #content: Content = { filters: {}, fields: null, tables: [] };
+  #beyond: Beyond | null = null;
+  #tails: Tails | null = null;
   #wish: Wish | null = null;
   #granted: Wish | null = null;
   #session: string | undefined;
-  #loading: { need: Need; abort: AbortController } | null = null;
-  #failures = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #cancelled = false;
+  #need: Need | null = null;
   #incomplete = new Set<string>();
   #rules: Parameters<Calls['setRules']>[0] = {};
   #colouring: Parameters<Calls['setColouring']>[0] = { by: 'table' };
   #asked = 0;
+  readonly #loading: Loading;
   readonly #tokens = new Map<number, (token: string | undefined) => void>();
 
   constructor(
     private readonly channel: Channel<Told, Said>,
     private readonly makeClient: typeof createReplay = createReplay,
+    private readonly spare = SPARE,
   ) {
+    this.#loading = new Loading(
+      (told) => channel.send(told),
+      () => this.#goOn(),
+    );
     channel.listen((said) => this.#hear(said));
   }
 
@@ -56,34 +62,36 @@ export class Engine {
       case 'show':
         return this.#show(said.wish);
       case 'cancel':
-        this.#cancelled = true;
-        return this.#stopLoading();
+        return this.#loading.cancel();
       case 'call':
         return void this.#answer(said.number, said.name, said.args);
     }
   }
 
   #begin(options: EngineOptions): void {
-    this.#client = this.makeClient({
+    const client = this.makeClient({
       baseUrl: options.baseUrl,
       getToken: () => this.#askToken(false),
       renewToken: () => this.#askToken(true),
       getSession: () => this.#session,
     });
+    this.#beyond = new Beyond(client, this.#content);
     this.#buffer = new Buffer(this.#world.versions, options.budgetBytes);
     this.#answers = new Answers(this.#world, this.#buffer);
   }
 
   /** Replay something else: nothing of what is held is of use. */
   #configure(content: Content): void {
-    this.#stopLoading();
-    this.#filters = content.filters;
-    this.#world = new World(this.#world.version);
+    this.#loading.stop();
+    this.#content = content;
+    this.#beyond &&= new Beyond(this.#beyond.client, content);
+    this.#tails =
+      this.#beyond && new Tails(statesOf(this.#beyond.client, content.filters, () => this.#wish?.range.start ?? 0));
+    this.#world = new World(this.#world.version, content.tables);
     this.#world.setRules(this.#rules);
     this.#world.setColouring(this.#colouring);
     this.#buffer = new Buffer(this.#world.versions, this.#buffer.budget);
-    this.#answers = new Answers(this.#world, this.#buffer);
-    this.#granted = null;
+    this.#granted = null; // until then what is asked is answered of the world that is still shown
     this.#incomplete.clear();
     this.#tellBuffered();
     this.#pump();
@@ -91,9 +99,9 @@ export class Engine {
 
   #show(wish: Wish): void {
     this.#wish = wish;
-    this.#cancelled = false;
+    this.#loading.allow();
     this.#grant();
-    if (this.#loading && this.#isInVain(this.#loading.need, wish)) this.#stopLoading();
+    if (this.#loading.isLoading && this.#need && this.#isInVain(this.#need, wish)) this.#loading.stop();
     this.#pump();
   }
 
@@ -104,15 +112,11 @@ export class Engine {
     if (!wish || !stretch || this.#granted === wish) return;
     this.#granted = wish;
     this.#world.goTo(stretch, wish.at);
+    if (this.#answers.world !== this.#world) this.#answers = new Answers(this.#world, this.#buffer);
     const frame = this.#world.frame([...this.#incomplete]);
-    this.channel.send({ kind: 'frame', wish: wish.number, frame }, [
-      frame.slots.buffer,
-      frame.x.buffer,
-      frame.y.buffer,
-      frame.heading.buffer,
-      frame.group.buffer,
-      frame.changed.buffer,
-    ]);
+    const { slots, x, y, heading, group, changed } = frame;
+    const given = [slots, x, y, heading, group, changed].map(({ buffer }) => buffer);
+    this.channel.send({ kind: 'frame', wish: wish.number, frame }, given);
   }
 
   /** Whether what is being loaded is not on the way to what is wished for. */
@@ -121,60 +125,24 @@ export class Engine {
     return wish.at < need.window.start || wish.at > need.window.end;
   }
 
-  #pump(): void {
-    const wish = this.#wish;
-    if (!wish || !this.#client || this.#loading || this.#retry !== undefined || this.#cancelled) return;
-    this.#trim();
-    const need = this.#buffer.need(wish);
-    if (!need) return;
-    const abort = new AbortController();
-    const loading = { need, abort };
-    this.#loading = loading;
-    void this.#load(this.#client, need, abort.signal)
-      .then(() => this.#loaded(abort.signal))
-      .catch((error: unknown) => {
-        if (abort.signal.aborted) return;
-        abort.abort(); // of two answers the other one
-        this.#failed(MsrError.of(error));
-      })
-      .finally(() => {
-        if (this.#loading !== loading) return;
-        this.#loading = null;
-        this.#tellProgress(false);
-        this.#pump();
-      });
+  /** Something has arrived, or may be tried again. */
+  #goOn(): void {
+    this.#grant();
+    this.#tellBuffered();
+    this.#pump();
   }
 
-  async #load(client: ReplayClient, need: Need, signal: AbortSignal): Promise<void> {
-    const { window } = need;
-    const [world, counted] = [this.#world, new Counted(() => this.#tellProgress(true, counted))];
-    this.#tellProgress(true, counted);
-    const events = gather(counted.follow((options) => client.events(window, this.#filters, { signal, ...options })));
-    events.catch(() => undefined); // told of below
-    if (need.kind === 'after') {
-      const changes = await events;
-      signal.throwIfAborted();
-      this.#note(changes.ending);
-      need.stretch.append(
-        changes.changes.map((change) => world.add(change)),
-        window.end,
-      );
-      this.#buffer.learn(changes.changes.length, window);
-      return this.#put(need.stretch);
-    }
-    const state = gather(
-      counted.follow((options) => client.state(window.start, this.#filters, { signal, ...options })),
-    );
-    const [before, changes] = await Promise.all([state, events]);
-    signal.throwIfAborted();
-    this.#note(before.ending);
-    this.#note(changes.ending);
-    const stretch = new Stretch(world.versions, window.start, world.base(before.changes));
-    stretch.append(
-      changes.changes.map((change) => world.add(change)),
-      window.end,
-    );
-    this.#buffer.learn(changes.changes.length, window);
+  #pump(): void {
+    const [wish, beyond] = [this.#wish, this.#beyond];
+    if (!wish || !beyond || this.#loading.isBusy || this.#trim()) return;
+    const need = (this.#need = this.#buffer.need(wish));
+    if (need) this.#loading.begin((signal, counted) => this.#load(beyond, need, signal, counted));
+  }
+
+  async #load(beyond: Beyond, need: Need, signal: AbortSignal, counted: Counted): Promise<void> {
+    const { stretch, changes, incomplete } = await arrive(this.#world, beyond, { need, signal, counted });
+    for (const table of incomplete) this.#incomplete.add(table);
+    this.#buffer.learn(changes, need.window);
     this.#put(stretch);
   }
 
@@ -188,53 +156,21 @@ export class Engine {
     if (at !== null) this.#world.restand(this.#buffer.find(at));
   }
 
-  #loaded(signal: AbortSignal): void {
-    if (signal.aborted) return;
-    if (this.#failures) this.channel.send({ kind: 'recovered' });
-    this.#failures = 0;
-    this.#grant();
-    this.#trim();
+  /**
+   * Make room; only while the world stands where it is wished, so that what it stands on is not let go of. Slots are
+   * never freed one by one: whoever played past too many entities that are gone begins anew, which is what it returns.
+   */
+  #trim(): boolean {
+    if (!this.#wish || this.#wish.at !== this.#world.at || !this.#buffer.trim(this.#wish)) return false;
+    this.#restand();
     this.#tellBuffered();
-  }
-
-  /** Make room; only while the world stands where it is wished, so that what it stands on is not let go of. */
-  #trim(): void {
-    if (this.#wish && this.#wish.at === this.#world.at && this.#buffer.trim(this.#wish)) this.#restand();
-  }
-
-  #failed(error: MsrError): void {
-    this.#failures++;
-    const pause = error.about.retryAfter ?? Math.min(LONGEST_PAUSE, 2 ** (this.#failures - 1));
-    const retryIn = error.isRetryable ? pause * 1000 : null;
-    this.channel.send({ kind: 'failed', error: error.toJSON(), retryIn });
-    if (retryIn === null) {
-      this.#cancelled = true; // until something else is wished for
-      return;
-    }
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined;
-      this.#pump();
-    }, retryIn);
-  }
-
-  #stopLoading(): void {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#loading?.abort.abort();
-    this.#loading = null;
-    this.#tellProgress(false);
-  }
-
-  #note(ending: Ending): void {
-    for (const table of ending.incomplete) this.#incomplete.add(table);
+    if (this.#world.entities.size <= 4 * this.#world.living + this.spare) return false;
+    this.#configure(this.#content);
+    return true;
   }
 
   #tellBuffered(): void {
     this.channel.send({ kind: 'buffered', intervals: this.#buffer.intervals, bytes: this.#buffer.bytes });
-  }
-
-  #tellProgress(loading: boolean, { rows, bytes }: { rows: number; bytes: number } = { rows: 0, bytes: 0 }): void {
-    this.channel.send({ kind: 'progress', loading, progress: { rows, bytes } });
   }
 
   #askToken(renew: boolean): Promise<string | undefined> {
@@ -268,31 +204,46 @@ export class Engine {
       this.#granted = null;
     },
     rules: () => Object.fromEntries(this.#world.rules),
-    entity: (key) => this.#answers.entity(key),
+    entity: (key) => this.#entity(key),
     entityAt: (slot) => this.#answers.entityAt(slot),
     labels: (slots) => this.#answers.labels(slots),
     rows: (query) => this.#answers.rows(query),
-    trails: (slots, window) => this.#answers.trails(slots, window),
+    trails: (slots, window) => this.#trails(slots, window),
     step: (from, direction, key, reach) =>
       this.#answers.step(from, direction, key) ?? this.#stepBeyond(from, direction, key, reach),
     compare: async (a, b) => this.#answers.compare(a, b, await this.#stateAt(a), await this.#stateAt(b)),
   };
 
+  /** From memory, and what was before that from the server. */
+  async #trails(slots: Uint32Array, window: Interval): Promise<readonly Trail[]> {
+    const { entities, rules } = this.#answers.world;
+    const trails = this.#answers.trails(slots, window);
+    const held = this.#buffer.find(window.end);
+    if (!held || held.start <= window.start || !this.#tails) return trails;
+    const of = (slot: Slot): Tailed => ({
+      key: entities.key(slot),
+      source: rules.get(entities.table(slot))?.position ?? null,
+    });
+    return this.#tails.lengthen(trails, of, { start: window.start, end: held.start });
+  }
+
   /** The next change outside of what is held. */
   async #stepBeyond(from: Instant, direction: Direction, key: Key | null, reach: Interval): Promise<Instant | null> {
     const held = this.#buffer.find(from);
     const edge = held ? (direction > 0 ? held.end : held.start) : from;
-    const client = this.#client;
-    return (
-      client && nextChange((window) => client.events(window, this.#filters), { from, edge, direction, key, reach })
-    );
+    return this.#beyond?.next({ from, edge, direction, key, reach }) ?? null;
+  }
+
+  /** An entity in full at the instant that is shown. */
+  async #entity(key: Key): Promise<EntityView> {
+    const { at } = this.#answers.world;
+    const view = this.#answers.entity(key);
+    return at === null || !this.#beyond ? view : this.#beyond.entity(view, at);
   }
 
   /** The whole state at an instant: what is held, or asked of the server. */
   async #stateAt(at: Instant): Promise<Change[] | Stretch> {
-    const held = this.#buffer.find(at);
-    if (held || !this.#client) return held ?? [];
-    return (await gather(new Counted(() => undefined).follow((o) => this.#client!.state(at, this.#filters, o))))
-      .changes;
+    const held = this.#beyond?.isWhole ? this.#buffer.find(at) : undefined;
+    return held ?? this.#beyond?.state(at) ?? [];
   }
 }

@@ -31,16 +31,15 @@ interface Measured {
   bytes: number;
 }
 
-/** All rows of an answer as changes; each is taken to weigh its share of what arrived with it. */
-export async function gather(measured: Measured): Promise<{ changes: Change[]; ending: Ending }> {
-  const changes: Change[] = [];
+/** Take each row of an answer as a change when it arrives; it is held to weigh its share of what came with it. */
+export async function gather(measured: Measured, take: (change: Change) => void): Promise<Ending> {
   let before = 0;
   for (;;) {
     const next = await measured.stream.next();
-    if (next.done) return { changes, ending: next.value.ending };
+    if (next.done) return next.value.ending;
     const each = (measured.bytes - before) / next.value.length;
     before = measured.bytes;
-    for (const row of next.value) changes.push(change(row, each));
+    for (const row of next.value) take(change(row, each));
   }
 }
 

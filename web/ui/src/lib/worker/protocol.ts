@@ -12,6 +12,7 @@ export interface Frame {
   /** Counts up with every frame; 0: nothing was shown yet. */
   readonly version: number;
   readonly at: Instant;
+  /** Ascending. */
   readonly slots: Uint32Array;
   /** Web mercator, 0 to 1 from the north-west corner (`fold/mercator.ts` turns it into degrees). */
   readonly x: Float64Array;
@@ -94,6 +95,8 @@ export interface Trail {
   readonly at: Float64Array;
   readonly x: Float64Array;
   readonly y: Float64Array;
+  /** false: the server did not say where it was before; it can be asked again. */
+  readonly whole: boolean;
 }
 
 /** How two instants differ. */
@@ -121,9 +124,13 @@ export interface EngineOptions {
   readonly budgetBytes: number;
 }
 
-/** What is replayed; a new one empties the buffer. */
+/** What is replayed; a new one empties the buffer. What is shown stays until the first moment of it is there. */
 export interface Content {
   readonly filters: Filters;
+  /** Nothing but these fields of the states is fetched, and the rest of an entity when it is opened; null: all. */
+  readonly fields: readonly string[] | null;
+  /** Tables in the order of their colours, which is the same in every window; others come after them as they are met. */
+  readonly tables: readonly string[];
 }
 
 /** Every question, and what is answered. */
