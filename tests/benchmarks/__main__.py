@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Callable
 from pathlib import Path
-
-import structlog
 
 from tests.benchmarks import bench_activity, bench_lag, bench_recorder, bench_replay
 from tests.benchmarks.filling import FULL, QUICK
 from tests.benchmarks.histories import database
-from tests.benchmarks.place import Place, tell
+from tests.benchmarks.place import Place, quieten, tell
 from tests.benchmarks.plots import draw
 from tests.benchmarks.report import Part, Report
 
@@ -24,7 +21,7 @@ PARTS = ("recording", "answers", "memory", "growth", "activity", "lag")
 def main() -> None:
     """Read the arguments, measure, print."""
     chosen = _arguments()
-    _quieten()
+    quieten()
     place = Place.of(chosen.dsn) if chosen.dsn else None
     size, events = (FULL, 400_000) if chosen.full else (QUICK, 200_000)
     with database(place) as where:
@@ -45,14 +42,6 @@ def main() -> None:
     tell(f"drawn: {chosen.plot}")
     if chosen.write:
         report.write()
-
-
-def _quieten() -> None:
-    """Only warnings of our own code, and beside the table."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger("warning"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def _arguments() -> argparse.Namespace:

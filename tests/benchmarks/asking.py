@@ -48,13 +48,18 @@ class Worker:
     tokens: Tokens
     session: aiohttp.ClientSession
 
-    async def state(self, at: int, user: str = "bench", encoding: str = "identity") -> Answer:
-        """Ask for a state, and read all of it."""
-        return await self._get("state", {"timestamp": instants.render(at)}, user, encoding)
+    async def state(self, at: int, user: str = "bench", encoding: str = "identity", fields: str = "") -> Answer:
+        """Ask for a state, of some fields if they are named, and read all of it."""
+        chosen = {"fields": fields} if fields else {}
+        return await self._get("state", {"timestamp": instants.render(at), **chosen}, user, encoding)
 
-    async def events(self, start: int, end: int, encoding: str = "identity", user: str = "bench") -> Answer:
-        """Ask for the events of a window."""
-        return await self._get("events", {"start": instants.render(start), "end": instants.render(end)}, user, encoding)
+    async def events(
+        self, start: int, end: int, encoding: str = "identity", user: str = "bench", fields: str = ""
+    ) -> Answer:
+        """Ask for the events of a window, of some fields if they are named."""
+        chosen = {"fields": fields} if fields else {}
+        window = {"start": instants.render(start), "end": instants.render(end), **chosen}
+        return await self._get("events", window, user, encoding)
 
     async def _get(self, what: str, query: Mapping[str, str], user: str, encoding: str) -> Answer:
         headers = {"Authorization": f"Bearer {self.tokens.person(user, TENANT)}", "Accept-Encoding": encoding}
@@ -93,6 +98,7 @@ async def worker(tokens: Tokens, environment: Mapping[str, str]) -> AsyncIterato
         env={**os.environ, "PYTHONPATH": str(root), **environment},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is ours: it is stopped below
     )
     assert process.stdout is not None
     try:

@@ -112,6 +112,7 @@ def _rounds(place: Place, case: Case, events: int, rounds: int, *, peers: bool) 
             with _emptied(place):
                 found.one.append(_record(stack, place, events, 1, f"one-{number}"))
                 found.copy.append(_raw_copy(place))
+            tell(f"  one worker {found.one[-1].rate:,.0f}/s, raw COPY {found.copy[-1]:,.0f}/s")
             if not peers:
                 continue
             with _emptied(place):
@@ -122,6 +123,7 @@ def _rounds(place: Place, case: Case, events: int, rounds: int, *, peers: bool) 
                     _check_rows(connection, jdbc_sink.TABLE, events)
             with _emptied(place):
                 found.two.append(_record(stack, place, events, 2, f"two-{number}"))
+            tell(f"  the JDBC sink {found.sink[-1]:,.0f}/s, two workers {found.two[-1].rate:,.0f}/s")
     return found
 
 

@@ -1,4 +1,4 @@
-"""A long history made up: entities of about 1 KB, changed at random, copied into the history's tables.
+"""A long history made up: entities of about 1 KB, changed at random (or as in `moving.py`), copied into the history.
 
 Everything is as a worker leaves it: partitions, positions, progress; keyframes are built by the real code.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from struct import Struct
-from typing import Any
+from typing import Protocol
+
+import asyncpg
 
 from msr_stream.instants import DAY, POSTGRES_EPOCH, SECOND, now
 from msr_stream.store import rows
@@ -24,6 +27,12 @@ TABLE = "bench.entity"
 TENANT = "t1"
 #: Events copied into a shard at a time, as a flush does.
 _RUN = 5_000
+
+#: What a flush counts of its events, here of all of them.
+_COUNT = """
+INSERT INTO activity (shard_id, bucket, table_name, tenant_id, op, changes)
+SELECT shard_id, date_trunc('minute', event_timestamp, 'UTC'), table_name, tenant_id, op, count(*) FROM cdc_event
+GROUP BY 1, 2, 3, 4, 5"""
 
 _int4 = Struct(">i").pack
 _numbers = Struct(">hiiiqiqiiqiqiq").pack
@@ -58,8 +67,38 @@ class Filled:
     end: int
 
 
-class _Shard:
-    """One shard's log, made up as it is copied: creations first, then changes, now and then a delete."""
+class Log(Protocol):
+    """One shard's log, made up as it is copied.
+
+    Attributes:
+        position: of the row that came last.
+        time: of the row that came last.
+        live: how many entities live after it.
+    """
+
+    position: int
+    time: int
+    live: int
+
+    def rows(self) -> Iterator[bytes]:
+        """Its events as rows of binary COPY."""
+
+
+#: Makes up a shard's log, of a shard's number, a history's size and its first and last instant.
+Maker = Callable[[int, Size, int, int], Log]
+
+
+def event(shard: int, position: int, time: int, op: str, entity: str, state: str) -> bytes:
+    """An event as a row of binary COPY."""
+    parts = [_numbers(13, 4, shard, 8, position, 8, time - POSTGRES_EPOCH, -1, 8, position, 8, position, 8, position)]
+    for text in (op, TABLE, entity, TENANT, state):
+        raw = text.encode()
+        parts += _int4(len(raw)), raw
+    return b"".join((*parts, rows.NULL))
+
+
+class Random:
+    """Creations first, then changes of entities at random, now and then a delete."""
 
     def __init__(self, number: int, size: Size, start: int, end: int) -> None:
         self.number = number
@@ -70,7 +109,7 @@ class _Shard:
         self._dead: set[int] = set()
         self.position, self.time, self.live = 0, start, 0
 
-    def rows(self) -> Any:
+    def rows(self) -> Iterator[bytes]:
         """Its events as rows of binary COPY."""
         for position in range(1, self._events + 1):
             self.position, self.time = position, self._start + position * self._step
@@ -90,16 +129,10 @@ class _Shard:
             f'{{"id":"{entity}","tenant_id":"{TENANT}","n":{number},"lon":{103.6 + number % 1000 / 2000},'
             f'"lat":{1.2 + number % 777 / 1500},"speed":"{number % 30}.50","note":"{self._filler[number % 64]}"}}'
         )
-        parts = [
-            _numbers(13, 4, self.number, 8, number, 8, self.time - POSTGRES_EPOCH, -1, 8, number, 8, number, 8, number)
-        ]
-        for text in (op, TABLE, entity, TENANT, state):
-            raw = text.encode()
-            parts += _int4(len(raw)), raw
-        return b"".join((*parts, rows.NULL))
+        return event(self.number, number, self.time, op, entity, state)
 
 
-async def fill(database: Database, size: Size, pace: Pace) -> Filled:
+async def fill(database: Database, size: Size, pace: Pace, maker: Maker = Random) -> Filled:
     """Make a history in an empty schema; keyframes are built as they fall due."""
     history = History(database)
     await history.register(TOPIC, "bench", size.shards)
@@ -111,18 +144,23 @@ async def fill(database: Database, size: Size, pace: Pace) -> Filled:
         for parent in ("cdc_event", "keyframe"):
             for day in range(size.days + 2):
                 await connection.execute("SELECT ensure_partition($1, $2)", parent, start + day * DAY)
-    for made in await asyncio.gather(*(_fill_shard(database, number, size, start, end) for number in numbers)):
-        assert made.position == size.events // size.shards
+    logs = [maker(number, size, start, end) for number in numbers]
+    await asyncio.gather(*(_fill_shard(database, number, log) for number, log in zip(numbers, logs, strict=True)))
+    assert all(log.position == size.events // size.shards for log in logs)
     async with database.recording() as connection:
         await connection.execute("UPDATE shard SET settled_until = $1", end + SECOND)
+        await connection.execute(_COUNT, timeout=3600)
     await Keyframes(database).keep_up(numbers, pace)
     async with database.recording() as connection:
-        await connection.execute("VACUUM (ANALYZE) cdc_event, keyframe, keyframe_head, shard", timeout=3600)
+        await connection.execute(
+            "VACUUM (ANALYZE) cdc_event, keyframe, keyframe_head, shard, activity, activity_total", timeout=3600
+        )
+        with suppress(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("CHECKPOINT", timeout=3600)  # else answers write what filling has left behind
     return Filled(numbers, start, end)
 
 
-async def _fill_shard(database: Database, number: int, size: Size, start: int, end: int) -> _Shard:
-    shard = _Shard(number, size, start, end)
+async def _fill_shard(database: Database, number: int, shard: Log) -> None:
     made = shard.rows()
     while block := list(islice(made, _RUN)):
         async with database.recording() as connection, connection.transaction():
@@ -133,7 +171,6 @@ async def _fill_shard(database: Database, number: int, size: Size, start: int, e
                 WHERE shard_id = $1""",
                 number, shard.position, shard.time, len(block), shard.live,
             )  # fmt: skip
-    return shard
 
 
 async def _copy(block: list[bytes]) -> AsyncIterator[bytes]:

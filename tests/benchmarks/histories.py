@@ -17,7 +17,7 @@ from msr_stream.store.database import Database
 from msr_stream.store.keyframes import Pace
 from msr_stream.store.migrations import migrate
 from tests.benchmarks import asking
-from tests.benchmarks.filling import Filled, Size, fill
+from tests.benchmarks.filling import Filled, Maker, Random, Size, fill
 from tests.benchmarks.place import Place, tell
 
 
@@ -61,7 +61,7 @@ class Made:
 
 
 @asynccontextmanager
-async def made(where: Where, size: Size) -> AsyncIterator[Made]:
+async def made(where: Where, size: Size, maker: Maker = Random) -> AsyncIterator[Made]:
     """A history in a schema that is made anew, and taken away in the end; keyframes are built as they fall due."""
     tell(f"making {size.events:,} events of {size.entities:,} entities")
     settings = where.settings()
@@ -73,7 +73,7 @@ async def made(where: Where, size: Size) -> AsyncIterator[Made]:
         async with database.recording() as connection:
             await connection.execute("UPDATE configuration SET value = '400' WHERE key = 'max_playback_range'")
         pace = Pace(settings.keyframe_factor, settings.keyframe_floor)
-        yield Made(size, await fill(database, size, pace), database, where, settings)
+        yield Made(size, await fill(database, size, pace, maker), database, where, settings)
     finally:
         await database.close()
         where.place.drop()
@@ -96,6 +96,7 @@ def database(place: Place | None) -> Iterator[Where]:
             server.wait_ready()
             with server.connect("postgres") as connection:
                 connection.execute("ALTER SYSTEM SET shared_buffers TO '512MB'")
+                connection.execute("GRANT pg_checkpoint TO aoh_msr_user")
             server.restart()
             yield Where(Place.local(server.port), tokens)
         finally:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
+import structlog
 
 #: The schema that is made anew, and dropped in the end.
 SCHEMA = "msr_bench"
@@ -91,6 +92,14 @@ def _row(connection: psycopg.Connection[tuple[Any, ...]], query: str) -> tuple[A
     found = connection.execute(query.encode()).fetchone()
     assert found is not None
     return found
+
+
+def quieten() -> None:
+    """Only warnings of our own code, and beside the table."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def tell(text: str) -> None:

@@ -65,10 +65,14 @@ class Report:
     Args:
         size: what the run is called.
         server: the database, in words.
+        sharing: what runs on the machine, in words.
+        mark: its place in the README; the size where nothing else is said.
     """
 
-    def __init__(self, size: str, server: str) -> None:
-        self.size, self._server = size, server
+    def __init__(
+        self, size: str, server: str, sharing: str = "Client, worker, broker and database", mark: str = ""
+    ) -> None:
+        self.size, self._server, self._sharing, self._mark = size, server, sharing, mark or size
         self._loads = [os.getloadavg()[0]]
         self._begun = datetime.now(UTC)
         self.parts: list[Part] = []
@@ -97,13 +101,13 @@ class Report:
         loads = " → ".join(f"{load:.1f}" for load in self._loads)
         return (
             f"{self._begun:%Y-%m-%d %H:%M} UTC, {self.size} size; {machine}; {self._server}.\n"
-            "Client, worker, broker and database share the cores. "
+            f"{self._sharing} share the cores. "
             f"Load average before and after each part, its own work included: {loads}."
         )
 
     def write(self, readme: Path = README) -> None:
-        """Put it between the README's markers for this size."""
-        marks = f"<!-- {self.size} -->", f"<!-- end of {self.size} -->"
+        """Put it between the README's markers for it."""
+        marks = f"<!-- {self._mark} -->", f"<!-- end of {self._mark} -->"
         pattern = re.compile(f"{re.escape(marks[0])}.*?{re.escape(marks[1])}", re.DOTALL)
         text, found = pattern.subn(lambda _: f"{marks[0]}\n\n{self.markdown()}\n\n{marks[1]}", readme.read_text())
         if not found:

@@ -1,5 +1,6 @@
-"""The worker of `bench_replay.py`: the real routes, middleware and replay in a process of their own, without Faust.
+"""The worker of `bench_replay.py` and `bench_ui.py`: the real routes of replay and console in a process of their own.
 
+There is no Faust, and nothing is recorded.
 Settings come from the environment, as a worker's do. Prints its port once it answers, and ends with its standard input.
 """
 
@@ -9,15 +10,18 @@ import asyncio
 import sys
 from typing import Any
 
-import structlog
 import uvloop
 from aiohttp import web
 
 from msr_stream.runtime import Runtime
 from msr_stream.settings import load
 from msr_stream.testing import MemoryBroker, MemoryFeed
-from web import replay
+from tests.benchmarks.place import quieten
+from web import browsing, console, coverage, replay
 from web.server import serve
+
+#: Those of a replay, and of the console that shows it.
+ROUTES = [*replay.ROUTES, *browsing.ROUTES, *coverage.ROUTES, *console.ROUTES]
 
 
 async def _never(*_: object) -> Any:
@@ -26,16 +30,13 @@ async def _never(*_: object) -> Any:
 
 async def main() -> None:
     """Serve until nobody holds the standard input any more."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger("warning"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    quieten()
     settings = load()
     runtime = Runtime(settings, MemoryFeed(MemoryBroker(), lambda _: None, lambda: 1), _never, _never, _never)
     await runtime.prepare()
     await runtime.verifier.keys.refresh()
     application = web.Application(client_max_size=1 << 20)
-    serve(application, replay.ROUTES, settings, lambda: runtime)
+    serve(application, ROUTES, settings, lambda: runtime)
     runner = web.AppRunner(application)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
