@@ -6,8 +6,10 @@ import type { Ticker } from './clock';
 export const SLOWEST = 0.25;
 export const FASTEST = 3600;
 
-/** How often the playhead moves while it plays, milliseconds: whatever shows it is drawn anew as often. */
+/** How often the playhead moves, milliseconds: whatever shows it is drawn anew as often. */
 const STEP = 50;
+/** How often it is looked what there is to do while it stands, milliseconds. */
+const SELDOM = 250;
 /** How often the world is drawn anew while it plays, milliseconds. */
 const PICTURE = 100;
 /** A stretch without any change is idle if watching it would take longer, milliseconds. */
@@ -123,7 +125,7 @@ export class Playhead {
     const next = Math.round(this.playhead + passed * 1000 * this.speed * this.direction);
     if (next >= start && next <= end) this.playhead = next;
     else this.#reachEnd(this.direction > 0 ? end : start, this.direction > 0 ? start : end);
-    if (!behind && this.ticker.now() - this.#wishedAt >= PICTURE) {
+    if (!behind && this.ticker.now() - this.#wishedAt > PICTURE - STEP / 2) {
       this.show();
       if (this.skippingIdle) void this.#skip();
     }
@@ -178,13 +180,13 @@ export class Playhead {
     });
   }
 
-  /** Go on with every tick from now on, which come often while it moves; returns what ends that. */
+  /** Go on with every tick from now on, which come more often while it moves; returns what ends that. */
   protected run(): () => void {
     return $effect.root(() => {
       $effect(() => {
         const moves = this.playing || this.following;
         this.#tickedAt = this.ticker.now();
-        return this.ticker.start(() => this.tick(), moves);
+        return this.ticker.start(() => this.tick(), moves ? STEP : SELDOM);
       });
     });
   }
@@ -192,7 +194,6 @@ export class Playhead {
   protected tick(): void {
     const now = this.ticker.now();
     const passed = now - this.#tickedAt;
-    if (this.playing && passed < STEP) return;
     this.#tickedAt = now;
     if (this.playing) this.#advance(passed);
     else if (this.following && this.range && this.playhead < this.range.end) this.move(this.range.end);
