@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from msr_local.kafka import SIGNALS
 from msr_local.ports import Ports
 from msr_local.postgres import Postgres
 from msr_local.programs import Worker
+from msr_local.rest import request
 from msr_local.stack import Stack
 
 from tests.acceptance.api import Api
@@ -94,12 +95,19 @@ class Scene:
     def request_snapshot(self, table: str) -> None:
         """Ask Debezium for a table, as an operator does."""
         data = {"data-collections": [table], "type": "blocking"}
-        request = {"id": "acceptance", "type": "execute-snapshot", "data": data}
-        self.broker.produce(SIGNALS, [(self.stack.prefix.encode(), json.dumps(request).encode(), [])])
+        signal = {"id": "acceptance", "type": "execute-snapshot", "data": data}
+        self.broker.produce(SIGNALS, [(self.stack.prefix.encode(), json.dumps(signal).encode(), [])])
 
     def log(self, worker: Worker | None = None) -> str:
         """What a worker has logged."""
         return (worker or self.worker).log_path.read_text(errors="replace")
+
+    def condition(self) -> str:
+        """How every service is and what it said last, and what the connectors say of themselves."""
+        services = [*self.stack.running(), self.history]
+        lines = [f"{one.name} {'lives' if one.alive else 'is gone'}: {one.last_words()}" for one in services]
+        _, connectors = request("GET", f"http://127.0.0.1:{self.stack.ports.connect}/connectors?expand=status")
+        return "\n".join([*lines, json.dumps(connectors, indent=1)])
 
     def only_worker(self) -> Worker:
         """One worker that lives, answers and has no fault to come, whatever the last test has left."""
@@ -113,6 +121,18 @@ class Scene:
         self.worker.start()  # unless it lives
         self.worker.wait_ready()
         return self.worker
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure tells how the stack was: it is gone when somebody looks."""
+    report = yield
+    scene = getattr(item, "funcargs", {}).get("scene")
+    if report.failed and scene is not None:
+        report.sections.append(("The stack", scene.condition()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from tests.benchmarks.report import Part, Report, Row, at_least, at_most
 
 #: Milliseconds.
 COLD, INSIDE, BLOCKED = 1_500, 50, 50
-#: How much more memory the last third of the time may take than the middle one.
+#: How much more may be left in memory in the last third of the time than in the middle one.
 GROWTH = 1.2
 SPEED = 10
 
@@ -163,11 +163,14 @@ def _memory(samples: Sequence[Sample]) -> list[Row]:
 
 
 def bounded(what: str, values: Sequence[float]) -> Row:
-    """Whether it grows from the middle third of the time to the last."""
+    """Whether what is left in it grows from the middle third of the time to the last.
+
+    What a collector has left is seen in the least of many looks; the most depends on when it came last.
+    """
     third = len(values) // 3
-    middle, last = max(values[third : 2 * third]), max(values[2 * third :])
-    found = f"{last:.0f} MB, {middle:.0f} MB before: {last / middle:.2f} x"
-    return at_most(f"{what}, most of the last third to the middle one's", last, GROWTH * middle, found, f"{GROWTH} x")
+    middle, last = min(values[third : 2 * third]), min(values[2 * third :])
+    found = f"{last:.0f} MB, {middle:.0f} MB before: {last / middle:.2f} x; at most {max(values):.0f} MB"
+    return at_most(f"{what}, least of the last third to the middle one's", last, GROWTH * middle, found, f"{GROWTH} x")
 
 
 def _judged(what: str, values: Sequence[float], limit: float) -> list[Row]:

@@ -93,6 +93,6 @@ def test_a_fleet_changes_each_of_its_entities_ten_times_in_the_window_and_each_m
     assert len(changes) == 20
 
 
-def test_memory_is_bounded_if_the_last_third_of_the_time_takes_hardly_more_than_the_middle_one() -> None:
-    assert bounded("", [1, 2, 100, 100, 119, 90]).verdict == "reached"
-    assert bounded("", [500, 2, 100, 100, 121, 90]).verdict == "**missed**"
+def test_memory_is_bounded_if_hardly_more_is_left_in_the_last_third_of_the_time_than_in_the_middle_one() -> None:
+    assert bounded("", [1, 2, 100, 900, 119, 1_000]).verdict == "reached"
+    assert bounded("", [500, 2, 900, 100, 121, 122]).verdict == "**missed**"

@@ -26,9 +26,6 @@ interface Session {
 const read = (id: string): Promise<Session> => get<Session>(`/session/${id}`);
 const session = async (id: string): Promise<Record<string, unknown>> => (await read(id)).playback;
 
-/** Where a page's playhead is. */
-const shown = (page: Page) => page.getByLabel('Playhead').locator('time').first().getAttribute('datetime');
-
 /** The titles of the story, as they are seen. */
 async function story(page: Page): Promise<string[]> {
   await page.getByRole('button', { name: 'Story', exact: true }).click();
@@ -46,12 +43,12 @@ async function add(page: Page, title: string): Promise<void> {
 /** The replay shows entities of these tables and of no others. */
 async function shows(page: Page, tables: readonly string[]): Promise<void> {
   await page.getByRole('button', { name: 'Replay', exact: true }).click();
-  const names = async (): Promise<string[]> => {
+  const shown = async (): Promise<string[]> => {
     const options = page.getByRole('region', { name: 'Entities' }).locator('select').first().locator('option');
     return (await options.allInnerTexts()).slice(1).map((text) => text.replace(/ \(.*/, ''));
   };
   await expect.poll(() => entities(page), soon).toBeGreaterThan(0);
-  expect((await names()).toSorted()).toEqual([...tables].toSorted());
+  expect((await shown()).toSorted()).toEqual([...tables].toSorted());
 }
 
 describe('a session', () => {
@@ -132,12 +129,14 @@ describe('a session', () => {
     const other = await visit(browser, 'admin', `?session=${id}`);
     await expect.poll(() => other.page.getByText('Following alice').count(), soon).toBe(1);
     await page.getByRole('heading', { level: 2 }).click();
-    const before = await shown(page);
+    const playhead = async (): Promise<unknown> => (await session(id))['playhead'];
+    await expect.poll(playhead, soon).not.toBeNull();
+    const before = await playhead();
     await page.keyboard.press('Home');
-    await expect.poll(() => shown(page), soon).not.toBe(before);
-    const there = await shown(page);
-    await expect.poll(async () => (await session(id))['playhead'], soon).toBe(there);
-    await expect.poll(() => shown(other.page), soon).toBe(there);
+    await expect.poll(playhead, soon).not.toBe(before);
+    const there = await playhead();
+    const shown = other.page.getByLabel('Playhead').locator('time').first();
+    await expect.poll(() => shown.getAttribute('datetime'), soon).toBe(there);
     await page.getByRole('button', { name: 'Terminate' }).first().click();
     await page.getByRole('dialog').getByRole('button', { name: 'Terminate' }).click();
     await expect.poll(() => other.page.getByText("alice's session has ended").count(), soon).toBe(1);
