@@ -76,7 +76,7 @@ def _plan(course: Course, history: Made, asked: Worker) -> dict[str, object]:
         "start": history.filled.end - WINDOW,
         "end": history.filled.end,
         "links": 3,
-        "seeks": 12,
+        "seeks": 13,
         "inside": 30,
         "playing": 60,
         "lasting": seconds,
@@ -86,7 +86,8 @@ def _plan(course: Course, history: Made, asked: Worker) -> dict[str, object]:
 
 
 def _cold(found: Found) -> list[Row]:
-    cold = [one for one in found.cold if one.first is not None and one.last is not None]
+    first, others = found.cold[0], found.cold[1:] or found.cold  # of a small history nearly all is buffered by then
+    cold = [one for one in others if one.first is not None and one.last is not None]
     size = median(one.bytes for one in cold) / 1e6
     whole = sum(one.states > 0 for one in cold)
     return [
@@ -96,7 +97,8 @@ def _cold(found: Found) -> list[Row]:
         _three("until the engine has it", [one.came for one in cold]),
         _three("script of the main thread", [one.script for one in cold]),
         _three("its longest task", [one.task for one in cold]),
-        Row("seeks that fetched a whole state", f"{whole} of {len(found.cold)}"),
+        Row("seeks that fetched a whole state", f"{whole} of {len(others)}"),
+        Row("the first one, until drawn, while the base map makes its first pictures", f"{first.drawn:.0f} ms"),
         _three("a link to a moment, opened in a new window, until it asks", [sent for sent, _, _ in found.links]),
         _three("until the engine has it", [came for _, came, _ in found.links]),
         _three("until it is drawn, the map with it", [drawn for _, _, drawn in found.links]),
