@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -15,6 +16,7 @@ from msr_stream.errors import MigrationError
 from msr_stream.instants import DAY, SECOND, now
 from msr_stream.recording.progress import Shard
 from msr_stream.settings import Settings
+from msr_stream.store import queries
 from msr_stream.store.database import connect_arguments
 from msr_stream.store.migrations import migrate, migrations
 from tests.conftest import history_settings, run_postgres, servers, version_of
@@ -183,6 +185,37 @@ async def test_whoever_changes_the_history_waits_for_its_readers(settings: Setti
                 assert not waiting.done()
         await asyncio.wait_for(waiting, 60)
         await eraser.close()
+
+
+#: What writes several shards at once, with its parameters where the shards are 1 to 4.
+_SEVERAL: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("settling", "settle"): ([4, 3, 2, 1], [0] * 4, [SECOND] * 4),
+    ("settling", "silence"): (-60.0,),
+    ("settling", "topics_gone"): ([],),
+    ("recording", "stop_topic"): (TOPIC, "a reason"),
+    ("retention", "settle_shards"): (SECOND, [4, 3, 2, 1]),
+    ("retention", "erase_shards"): ("s.t", "1"),
+}
+
+
+@pytest.mark.parametrize(("file", "name"), _SEVERAL, ids=str)
+async def test_who_writes_several_shards_holds_them_in_their_order(settings: Settings, file: str, name: str) -> None:
+    """Two that begin with each other's last shard would wait for ever: here all begin with the first one."""
+    async with world(settings) as w, w.database.recording() as holder:
+        await w.recorder.history.register(TOPIC, "d", 4)
+        await w.fetch("INSERT INTO source (source, marker_at, heard_at) VALUES ('d', now(), now())")
+        await w.fetch("INSERT INTO source_table (table_name, source, topic) VALUES ('s.t', 'd', $1)", TOPIC)
+        for shard_id in (4, 3, 2, 1):  # so do their rows lie: new versions come last
+            await w.fetch("UPDATE shard SET live = true WHERE shard_id = $1", shard_id)
+        async with w.database.recording() as several:
+            holding = holder.transaction()
+            await holding.start()
+            await holder.execute("SELECT FROM shard WHERE shard_id = 1 FOR UPDATE")
+            writing = asyncio.ensure_future(several.execute(queries.load(file)[name], *_SEVERAL[file, name]))
+            await _waits_for_lock(w, several.get_server_pid())
+            await holder.execute("SELECT FROM shard FOR UPDATE NOWAIT")
+            await holding.commit()
+            assert await writing == "UPDATE 4"
 
 
 async def _waits_for_lock(w: World, pid: int) -> None:

@@ -23,7 +23,9 @@ SELECT topic, count(*) AS partitions, min(stopped) AS stopped FROM shard GROUP B
 
 -- name: stop_topic
 -- A topic that may not be recorded any further.
-UPDATE shard SET stopped = $2, version = version + 1 WHERE topic = $1 AND stopped IS DISTINCT FROM $2
+WITH held AS (
+    SELECT shard_id FROM shard WHERE topic = $1 AND stopped IS DISTINCT FROM $2 ORDER BY shard_id FOR NO KEY UPDATE)
+UPDATE shard s SET stopped = $2, version = version + 1 FROM held WHERE s.shard_id = held.shard_id
 
 -- name: read_progress
 -- A shard's progress.

@@ -58,8 +58,10 @@ SELECT drop_history_before($1, $2)
 
 -- name: settle_shards
 -- What comes late of a shard that is not settled up to the cutoff gets times after it: before it nothing is asked for.
-UPDATE shard SET settled_until = $1, version = version + 1
-WHERE shard_id = ANY ($2::int[]) AND (settled_until IS NULL OR settled_until < $1)
+WITH held AS (
+    SELECT shard_id FROM shard WHERE shard_id = ANY ($2::int[]) AND (settled_until IS NULL OR settled_until < $1)
+    ORDER BY shard_id FOR NO KEY UPDATE)
+UPDATE shard s SET settled_until = $1, version = version + 1 FROM held WHERE s.shard_id = held.shard_id
 
 -- name: unkeyed
 -- Shards with history before an instant that have no keyframe at it; of one table if one is named.
@@ -153,10 +155,13 @@ DELETE FROM session WHERE status = 'INACTIVE' AND greatest(last_seen_at, updated
 -- name: erase_shards
 -- The shards that may hold something of an entity, written by nobody until the end of the transaction. Their owners, who
 -- may remember it, begin anew.
-UPDATE shard s SET version = version + 1
-WHERE topic = (SELECT topic FROM source_table WHERE table_name = $1)
-    OR EXISTS (SELECT FROM cdc_event e WHERE e.shard_id = s.shard_id AND e.table_name = $1 AND e.entity_id = $2)
-RETURNING shard_id
+WITH held AS (
+    SELECT shard_id FROM shard s
+    WHERE topic = (SELECT topic FROM source_table WHERE table_name = $1)
+        OR EXISTS (SELECT FROM cdc_event e WHERE e.shard_id = s.shard_id AND e.table_name = $1 AND e.entity_id = $2)
+    ORDER BY shard_id FOR NO KEY UPDATE)
+UPDATE shard s SET version = version + 1 FROM held WHERE s.shard_id = held.shard_id
+RETURNING s.shard_id
 
 -- name: erase_events
 -- An entity's events go; positions keep their gaps. Returns how many it had.
