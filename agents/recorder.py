@@ -25,7 +25,7 @@ async def recorder(runs: StreamT[Any]) -> None:
 @app.on_partitions_assigned.connect  # type: ignore[arg-type]
 async def assigned(app: MsrApp, assigned: set[TP], **_: Any) -> None:
     """The group has given this worker shards."""
-    app.runtime.recorder.assign(Shard(tp.topic, tp.partition) for tp in assigned if app.is_cdc(tp.topic))
+    app.runtime.recorder.assign(Shard(tp.topic, tp.partition) for tp in assigned if tp.topic in app.cdc_topics)
 
 
 @app.on_partitions_revoked.connect  # type: ignore[arg-type]

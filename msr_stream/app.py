@@ -44,7 +44,7 @@ class MsrApp(faust.App):
 
     Attributes:
         runtime: what this worker is made of; there once it starts.
-        cdc_topics: the CDC topics that are subscribed.
+        cdc_topics: the CDC topics that there are now.
         ask_owner: sends a command to a session's owner and waits for the answer; the agent brings it.
         cast_owner: sends one that nobody waits for.
     """
@@ -57,12 +57,13 @@ class MsrApp(faust.App):
     def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
         self.msr = msr
         self.cdc_topics: list[str] = []
+        self._read_in_runs: set[str] = set()
         self._metrics: metrics.Server | None = None
         super().__init__(*args, **kwargs)
 
     def is_cdc(self, topic: str) -> bool:
-        """Whether a topic is read in runs."""
-        return topic in self.cdc_topics
+        """Whether a topic is read in runs; also one that is gone, until the group has heard of it."""
+        return topic in self._read_in_runs
 
     def cdc_channel(self) -> CdcTopics:
         """The channel of all CDC topics."""
@@ -93,6 +94,7 @@ class MsrApp(faust.App):
         """Other topics than before: subscribe to them at once (Faust's own way waits 45 s)."""
         self.runtime.recorder.partitions = dict(topics)
         self.cdc_topics = list(topics)
+        self._read_in_runs.update(topics)
         conductor: Any = self.topics
         if conductor._subscription_changed is not None:  # noqa: SLF001 - set once the first subscription is made
             await self.consumer.subscribe(await conductor._update_indices())  # noqa: SLF001

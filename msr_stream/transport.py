@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from faust.transport.conductor import Conductor
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, ConsumerMessage
+from faust.types import TP, ConsumerMessage, Message
+from faust.types.transports import ConsumerCallback
 
+from msr_stream.errors import MsrError
 from msr_stream.fetching import RunThread
 from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.progress import Run, Shard
@@ -106,7 +109,25 @@ def _message(tp: TP, session: Session, run: Run, generation: int) -> ConsumerMes
     )
 
 
+class RunConductor(Conductor):
+    """Hands messages to the channels that want them; a run that none wants any more is dropped."""
+
+    def _compile_message_handler(self) -> ConsumerCallback:
+        async def on_message(message: Message) -> None:
+            async with self._tp_to_callback_lock:
+                callback = self._tp_to_callback.get(message.tp)
+            if callback is not None:
+                await callback(message)
+            elif isinstance(message.value, Delivery):  # its topic went while it was fetched
+                self.app.consumer.release(message.value.session)
+            else:
+                raise MsrError(f"a record of {message.tp} was fetched, which nothing here reads")
+
+        return on_message
+
+
 class Transport(driver.Transport):
     """Faust's aiokafka transport, with runs."""
 
     Consumer = RunConsumer
+    Conductor = RunConductor

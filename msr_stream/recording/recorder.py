@@ -110,7 +110,11 @@ class Recorder:
         )
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if task not in self._tasks.values():  # given up: what it did is read again by its next owner
+            log.warning("an error while a shard was given up", task=task.get_name(), exc_info=error)
+        else:
             log.error("recording failed", task=task.get_name(), exc_info=error)
             self._crashing = asyncio.ensure_future(self._on_crash(error))
 

@@ -103,9 +103,10 @@ class Scene:
         return (worker or self.worker).log_path.read_text(errors="replace")
 
     def condition(self) -> str:
-        """How every service is and what it said last, and what the connectors say of themselves."""
+        """How every service is, what it said last or why it ended, and what the connectors say of themselves."""
         services = [*self.stack.running(), self.history]
-        lines = [f"{one.name} {'lives' if one.alive else 'is gone'}: {one.last_words()}" for one in services]
+        lines = [f"{one.name} lives: {one.last_words()}" for one in services if one.alive]
+        lines += [f"{one.name} is gone:\n{_end(one.log_path)}" for one in services if not one.alive]
         _, connectors = request("GET", f"http://127.0.0.1:{self.stack.ports.connect}/connectors?expand=status")
         return "\n".join([*lines, json.dumps(connectors, indent=1)])
 
@@ -121,6 +122,14 @@ class Scene:
         self.worker.start()  # unless it lives
         self.worker.wait_ready()
         return self.worker
+
+
+def _end(log: Path) -> str:
+    """Of a log's last 400 lines those from the first one that tells of an error, at most 80."""
+    lines = log.read_text(errors="replace").splitlines()[-400:]
+    errors = (number for number, line in enumerate(lines) if "[error" in line or "[critical" in line)
+    begin = next(errors, max(0, len(lines) - 80))
+    return "\n".join(lines[begin : begin + 80])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,6 +15,7 @@ from msr_local.postgres import Postgres
 from msr_stream.errors import MigrationError
 from msr_stream.instants import DAY, SECOND, now
 from msr_stream.recording.progress import Shard
+from msr_stream.recording.shard import ShardRecorder
 from msr_stream.settings import Settings
 from msr_stream.store import queries
 from msr_stream.store.database import connect_arguments
@@ -94,6 +95,31 @@ async def test_a_worker_that_froze_with_the_lock_loses_it(settings: Settings) ->
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await frozen.execute("COMMIT")
         assert len(await w.fetch("SELECT FROM cdc_event")) == 1
+
+
+async def test_an_error_ends_a_worker_unless_the_shard_was_given_up(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cancelled amid a statement may end otherwise than cancelled: the next owner reads it again."""
+
+    async def run(_: ShardRecorder) -> None:
+        try:
+            await fail.wait()
+        finally:
+            raise asyncpg.InterfaceError("another operation is in progress")
+
+    monkeypatch.setattr(ShardRecorder, "run", run)
+    fail = asyncio.Event()
+    async with world(settings) as w:
+        await w.own()
+        await asyncio.sleep(0)
+        await w.recorder.revoke(list(w.recorder.shards))
+        await asyncio.sleep(0)
+        assert w.crashes == []
+        await w.own()
+        fail.set()
+        await until(lambda: bool(w.crashes), "it dies")
+        w.crashes.clear()
 
 
 async def test_two_owners_of_a_shard_record_it_once(settings: Settings) -> None:

@@ -1,0 +1,67 @@
+"""Messages of topics that go while they are being read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from msr_stream.app import MsrApp, app
+from msr_stream.errors import MsrError
+from msr_stream.recording.feed import Delivery, Session
+from msr_stream.recording.progress import Run, Shard
+from msr_stream.transport import RunConductor
+
+GONE = TP("d.s.t", 0)
+
+
+class Released:
+    """A consumer that notes which sessions get room again."""
+
+    def __init__(self) -> None:
+        self.sessions: list[Session] = []
+
+    def release(self, session: Session) -> None:
+        """One more run of a session is done with."""
+        self.sessions.append(session)
+
+
+@pytest.fixture
+def conductor() -> Any:
+    """A conductor that no topic has a channel in."""
+    return RunConductor(SimpleNamespace(consumer=Released(), client_only=False))  # type: ignore[arg-type]
+
+
+async def test_a_run_whose_topic_is_gone_is_dropped_and_its_session_has_room_again(conductor: Any) -> None:
+    session = Session(Shard(*GONE))
+    await conductor.on_message(SimpleNamespace(tp=GONE, value=Delivery(session, Run(0, 1, ()))))
+    assert conductor.app.consumer.sessions == [session]
+
+
+async def test_what_a_channel_wants_reaches_it(conductor: Any) -> None:
+    reached: list[Any] = []
+
+    async def channel(message: Any) -> None:
+        reached.append(message.value)
+
+    conductor._tp_to_callback[GONE] = channel
+    await conductor.on_message(SimpleNamespace(tp=GONE, value="a value"))
+    assert reached == ["a value"]
+
+
+async def test_no_other_record_is_dropped(conductor: Any) -> None:
+    with pytest.raises(MsrError, match="which nothing here reads"):
+        await conductor.on_message(SimpleNamespace(tp=GONE, value=b"a command"))
+
+
+async def test_a_topic_that_is_gone_is_never_read_record_by_record() -> None:
+    """The group gives it back later than discovery sees it go: a record of it would end the recorder's agent."""
+    worker = MsrApp("msr-unit", msr=app.msr)
+    worker.runtime = SimpleNamespace(recorder=SimpleNamespace(partitions={}))  # type: ignore[assignment]
+    await worker._on_topics({GONE.topic: 1})
+    await worker._on_topics({})
+    assert worker.cdc_topics == []
+    assert worker.is_cdc(GONE.topic)
+    assert not worker.is_cdc("msr-commands")
