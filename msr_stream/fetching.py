@@ -47,11 +47,27 @@ class RunThread(driver.AIOKafkaConsumerThread):
         self.sessions: dict[Shard, Session] = {}
         self._changed: asyncio.Event | None = None
 
-    def notify(self) -> None:
-        """Let the fetch under way look again; callable from any thread."""
-        loop, changed = self.thread_loop, self._changed
-        if changed is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(changed.set)
+    def assignment(self) -> set[TP]:
+        """What is assigned, looked at once: asked twice, as aiokafka does, it may be gone the second time."""
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001
+        assigned = subscription.assignment if subscription is not None else None
+        return {TP(*partition) for partition in assigned.tps} if assigned is not None else set()
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's log of what seems to stand still reads this thread's state from another: metrics tell it instead."""
+
+    def release(self, session: Session) -> None:
+        """One more run of a session is done with; callable from any thread."""
+        if not self.thread_loop.is_closed():
+            self.thread_loop.call_soon_threadsafe(self._make_room, session)
+
+    def _make_room(self, session: Session) -> None:
+        session.outstanding -= 1
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -65,7 +81,7 @@ class RunThread(driver.AIOKafkaConsumerThread):
             return None
         consumer.seek(partition, offset)
         session = self.sessions[shard] = Session(shard)
-        self.notify()
+        self._look_again()
         return session
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -128,7 +144,7 @@ class RunThread(driver.AIOKafkaConsumerThread):
             return {}
         assigned = consumer.assignment()
         wanted, sessions = [], {}
-        for tp in active_partitions:
+        for tp in tuple(active_partitions):  # Faust's own set, which its thread changes meanwhile
             if tp not in assigned:
                 continue
             if not self.consumer.is_cdc(tp.topic):

@@ -86,8 +86,7 @@ class RunConsumer(driver.Consumer):
 
     def release(self, session: Session) -> None:
         """One more run of a session is done with."""
-        session.outstanding -= 1
-        self._thread.notify()
+        self._thread.release(session)
 
 
 def _message(tp: TP, session: Session, run: Run, generation: int) -> ConsumerMessage:

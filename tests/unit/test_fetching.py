@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
 
 from msr_stream.fetching import FETCH_WAIT_MS, RunThread
+from msr_stream.recording.feed import Session
+from msr_stream.recording.progress import Shard
+
+A, B = TP("d.s.t", 0), TP("d.s.t", 1)
+
+
+def run_thread(**attributes: Any) -> Any:
+    """A thread that has not been started, with these attributes."""
+    thread = RunThread.__new__(RunThread)
+    thread.__dict__ |= {"sessions": {}, "_changed": None} | attributes
+    return thread
 
 
 async def test_idle_partitions_do_not_hold_up_busy_ones_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,3 +39,46 @@ async def test_idle_partitions_do_not_hold_up_busy_ones_for_long(monkeypatch: py
     assert consumer is faust_s
     assert consumer._fetch_max_wait_ms == FETCH_WAIT_MS <= 100
     await faust_s.stop()
+
+
+async def test_partitions_that_go_while_they_are_gone_through_end_no_fetch() -> None:
+    """The set is Faust's: its thread takes partitions out of it in a rebalance, at any moment."""
+    active = {A, B}
+
+    def changed(_: str) -> bool:
+        active.discard(A)
+        active.discard(B)
+        return True
+
+    async def fetched_records(*_: Any, **__: Any) -> Mapping[TP, Any]:
+        return {}
+
+    thread = run_thread(consumer=SimpleNamespace(is_cdc=changed))
+    subscriptions = SimpleNamespace(reassignment_in_progress=False)
+    fetcher = SimpleNamespace(_subscriptions=subscriptions, fetched_records=fetched_records)
+    assert await thread._drain(SimpleNamespace(assignment=lambda: {A, B}), fetcher, active, None) == {}
+    assert active == set()
+
+
+def test_an_assignment_that_goes_while_it_is_looked_at_is_one_or_none() -> None:
+    class Subscription:
+        looks = 0
+
+        @property
+        def assignment(self) -> Any:
+            self.looks += 1
+            return SimpleNamespace(tps={A}) if self.looks == 1 else None
+
+    consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=Subscription()))
+    thread = run_thread(_ensure_consumer=lambda: consumer)
+    assert [thread.assignment(), thread.assignment()] == [{A}, set()]
+
+
+async def test_room_is_made_in_the_thread_that_takes_it() -> None:
+    """Two threads that count in one number may lose a step, and a shard that has no room is never read again."""
+    session, changed = Session(Shard(*A)), asyncio.Event()
+    session.outstanding = Session.LIMIT
+    thread = run_thread(thread_loop=asyncio.get_running_loop(), _changed=changed)
+    await asyncio.to_thread(thread.release, session)
+    await asyncio.wait_for(changed.wait(), 60)
+    assert session.outstanding == Session.LIMIT - 1
