@@ -44,7 +44,7 @@ def clean(raw: bytes) -> bytes:
             raw.decode()
         except UnicodeDecodeError as error:
             raise RecordError("NOT_UTF8", f"the row is not UTF-8: {error}") from error
-    if b"\\u0000" in raw and _NUL.search(raw):
+    if b"\\" in raw and b"\\u0000" in raw and _NUL.search(raw):  # one byte is found three times as fast as six
         raise RecordError("NUL_CHARACTER", "the row holds \\u0000, which PostgreSQL cannot store as text")
     if raw.count(b"[") + raw.count(b"{") > _BRACKETS:
         _check_depth(raw)
@@ -74,17 +74,18 @@ def joined(fields: dict[str, msgspec.Raw]) -> bytes:
 
 
 @cache
-def _tenant_decoder(column: str) -> msgspec.json.Decoder[msgspec.Struct]:
+def _tenant_decoder(column: str) -> msgspec.json.Decoder[msgspec.Struct] | None:
+    if _UNUSUAL_NAME.search(column):
+        return None
     field = ("tenant", msgspec.Raw, msgspec.field(name=column, default=msgspec.Raw(b"")))
     return msgspec.json.Decoder(msgspec.defstruct("Row", [field]))
 
 
 def tenant_of(state: bytes, column: str) -> str | None:
     """Whose the row is: `None` if it has no such column, empty if the column is null."""
-    if _UNUSUAL_NAME.search(column):
-        raw = bytes(fields_of(state).get(column, b""))
-    else:
-        raw = bytes(_tenant_decoder(column).decode(state).tenant)  # type: ignore[attr-defined]
+    decoder = _tenant_decoder(column)
+    value = decoder.decode(state).tenant if decoder else fields_of(state).get(column, b"")  # type: ignore[attr-defined]
+    raw = bytes(value)
     if not raw:
         return None
     return _tenant_text(raw)
