@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from faust.sensors.prometheus import FaustMetrics, PrometheusMonitor
 from faust.web.base import BlueprintManager
 from mode.utils.objects import cached_property
+from mode.utils.queues import ThrowableQueue
 
 from msr_stream import brokers, logs, metrics, settings
 from msr_stream.errors import SettingsError
@@ -37,6 +38,13 @@ class CdcTopics(faust.Topic):
     @topics.setter
     def topics(self, names: Any) -> None:
         """Faust sets what it was given; discovery knows better."""
+
+    @property
+    def queue(self) -> ThrowableQueue[Any]:
+        """Where runs wait for their agent: not emptied unseen, as Faust's are when tables are recovered."""
+        if self._queue is None:
+            self._queue = self.app.FlowControlQueue(self.app.conf.stream_buffer_maxsize)
+        return self._queue
 
 
 class MsrApp(faust.App):

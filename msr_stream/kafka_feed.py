@@ -82,7 +82,11 @@ class KafkaFeed:
         async with self._connecting:
             if self._asker is None:
                 asker = AIOKafkaConsumer(**self._arguments, request_timeout_ms=_PATIENCE_MS)
-                await asker.start()
+                try:
+                    await asker.start()
+                except BaseException:
+                    await asker.stop()
+                    raise
                 self._asker = asker
             return self._asker
 

@@ -20,6 +20,8 @@ log = logs.get(__name__)
 
 #: Settled instants are raised by at least this, microseconds.
 _STEP = SECOND // 4
+#: An idle shard that is short of its log's end for so long is opened again: a run was lost on its way, microseconds.
+_STANDSTILL = 5 * SECOND
 
 
 class Settler:
@@ -40,6 +42,7 @@ class Settler:
         self._recorder, self._feed, self._settled, self._clock = recorder, feed, settled, clock
         self._look = look
         self._markers: dict[str, int] = {}
+        self._short: dict[Shard, tuple[int, int]] = {}  # next offset, and since when
 
     async def tick(self) -> None:
         """Read the markers, then look for topics, then ask for the ends of the logs, then settle what is flushed.
@@ -76,6 +79,8 @@ class Settler:
                 recorder.doubt("the log may not be the one that was recorded")
             elif recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
+            elif recorder.idle and self._stands_still(shard, progress.next_offset, asked_at):
+                recorder.doubt("it stands still short of its log's end")
             elif not recorder.commands.due:
                 recorder.deriver.settle_target = (ends[shard], instant)
         await self._settle(ready)
@@ -92,6 +97,15 @@ class Settler:
             return asked_at - self._lateness
         # Times of a clock that is far ahead are lowered to ours when they are recorded: so is its marker.
         return (marker if marker <= asked_at + MINUTE else asked_at) - self._grace
+
+    def _stands_still(self, shard: Shard, next_offset: int, now: int) -> bool:
+        """Whether nothing has come of an idle shard for long: its next run would show a gap, but may never come."""
+        offset, since = self._short.get(shard, (None, now))
+        if offset == next_offset and now - since >= _STANDSTILL:
+            del self._short[shard]
+            return True
+        self._short[shard] = next_offset, since if offset == next_offset else now
+        return False
 
     async def _settle(self, ready: Mapping[Shard, int]) -> None:
         """Raise idle shards, all in one statement, each locked against its own recorder meanwhile."""

@@ -14,7 +14,9 @@ from msr_local.postgres import Postgres
 
 from msr_stream.errors import MigrationError
 from msr_stream.instants import DAY, SECOND, now
+from msr_stream.recording.feed import Delivery
 from msr_stream.recording.progress import Shard
+from msr_stream.recording.settling import Settler
 from msr_stream.recording.shard import ShardRecorder
 from msr_stream.settings import Settings
 from msr_stream.store import queries
@@ -120,6 +122,33 @@ async def test_an_error_ends_a_worker_unless_the_shard_was_given_up(
         fail.set()
         await until(lambda: bool(w.crashes), "it dies")
         w.crashes.clear()
+
+
+async def test_a_run_that_is_lost_on_its_way_is_fetched_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shard's next run would show the gap; while none comes the shard would hold the settled instant back."""
+    clock, lost = [now()], list[Delivery]()
+
+    def later() -> int:
+        clock[0] += SECOND
+        return clock[0]
+
+    async with world(settings) as w:
+        settler = Settler(settings, w.recorder, w.feed, w.settled, w.settler._look, later)
+        await w.own()
+        w.send({"id": 1})
+        await w.flushed()
+        with monkeypatch.context() as patched:
+            patched.setattr(w.recorder, "take", lost.append)
+            w.send({"id": 2})
+            await until(lambda: bool(lost), "the run is lost")
+        for _ in range(5):
+            await settler.tick()
+        assert len(await w.fetch("SELECT FROM cdc_event")) == 1
+        await settler.tick()
+        await w.flushed()
+        assert [row["entity_id"] for row in await w.fetch("SELECT entity_id FROM cdc_event")] == ["1", "2"]
 
 
 async def test_two_owners_of_a_shard_record_it_once(settings: Settings) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
 from msr_stream.brokers import client_arguments, credentials
 from msr_stream.errors import SettingsError
+from msr_stream.kafka_feed import KafkaFeed
 from msr_stream.settings import Settings, load
 from tests.certificates import Authority
 
@@ -33,6 +36,25 @@ def given(required: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
         return load()
 
     return read
+
+
+async def test_a_client_that_does_not_reach_the_broker_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the broker is away one is made twice a second."""
+    stopped: list[object] = []
+
+    async def start(_: AIOKafkaConsumer) -> None:
+        raise KafkaConnectionError("nobody there")
+
+    async def stop(consumer: AIOKafkaConsumer) -> None:
+        stopped.append(consumer)
+        await ended(consumer)
+
+    ended = AIOKafkaConsumer.stop
+    monkeypatch.setattr(AIOKafkaConsumer, "start", start)
+    monkeypatch.setattr(AIOKafkaConsumer, "stop", stop)
+    with pytest.raises(KafkaConnectionError):
+        await KafkaFeed(None, {})._connected()
+    assert len(stopped) == 1
 
 
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"])

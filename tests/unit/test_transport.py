@@ -56,6 +56,16 @@ async def test_no_other_record_is_dropped(conductor: Any) -> None:
         await conductor.on_message(SimpleNamespace(tp=GONE, value=b"a command"))
 
 
+async def test_runs_that_wait_for_their_agent_outlast_the_recovery_of_tables() -> None:
+    """Faust empties queues when that ends: of a run that was in one nobody would know until the shard's next run."""
+    worker = MsrApp("msr-unit", msr=app.msr)
+    fausts, ours = (channel.clone(is_iterator=True) for channel in (worker.channel(), worker.cdc_channel()))
+    for channel in (fausts, ours):
+        channel.queue.put_nowait("a run")
+    worker.flow_control.resume()
+    assert (fausts.queue.qsize(), ours.queue.qsize()) == (0, 1)
+
+
 async def test_a_topic_that_is_gone_is_never_read_record_by_record() -> None:
     """The group gives it back later than discovery sees it go: a record of it would end the recorder's agent."""
     worker = MsrApp("msr-unit", msr=app.msr)
