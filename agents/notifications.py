@@ -9,16 +9,8 @@ from mode import CrashingSupervisor
 
 from msr_stream.app import app
 
-notifications = app.topic(
-    app.msr.notification_topic,
-    key_serializer="raw",
-    value_serializer="raw",
-    partitions=1,
-    internal=True,
-)
 
-
-@app.agent(notifications, name="notifications", supervisor_strategy=CrashingSupervisor)
+@app.agent(app.kept_topic(app.msr.notification_topic), name="notifications", supervisor_strategy=CrashingSupervisor)
 async def snapshot_notifications(stream: StreamT[Any]) -> None:
     """Keep what the capture tells of its snapshots: acknowledged once it is in the database."""
     events: Any = stream

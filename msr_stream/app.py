@@ -27,7 +27,22 @@ from msr_stream.transport import Transport
 log = logs.get(__name__)
 
 
-class CdcTopics(faust.Topic):
+class KeptTopic(faust.Topic):
+    """A topic whose messages wait until their agent takes them.
+
+    Faust empties its queues when tables have been recovered, also of what was read after the last seek: of such a
+    message nobody would know before the next rebalance (`mode.utils.queues.FlowControlEvent.resume`).
+    """
+
+    @property
+    def queue(self) -> ThrowableQueue[Any]:
+        """Where they wait; what is of an earlier assignment must do no harm."""
+        if self._queue is None:
+            self._queue = self.app.FlowControlQueue(self.app.conf.stream_buffer_maxsize)
+        return self._queue
+
+
+class CdcTopics(KeptTopic):
     """The CDC topics, whichever there are now: what discovery finds, every clone of the channel sees at once."""
 
     @property  # type: ignore[override]
@@ -38,13 +53,6 @@ class CdcTopics(faust.Topic):
     @topics.setter
     def topics(self, names: Any) -> None:
         """Faust sets what it was given; discovery knows better."""
-
-    @property
-    def queue(self) -> ThrowableQueue[Any]:
-        """Where runs wait for their agent: not emptied unseen, as Faust's are when tables are recovered."""
-        if self._queue is None:
-            self._queue = self.app.FlowControlQueue(self.app.conf.stream_buffer_maxsize)
-        return self._queue
 
 
 class MsrApp(faust.App):
@@ -76,6 +84,10 @@ class MsrApp(faust.App):
     def cdc_channel(self) -> CdcTopics:
         """The channel of all CDC topics."""
         return CdcTopics(self, key_serializer="raw", value_serializer="raw")
+
+    def kept_topic(self, name: str) -> KeptTopic:
+        """A topic of one partition, made if it is not there, of which no message may be missed."""
+        return KeptTopic(self, topics=[name], key_serializer="raw", value_serializer="raw", partitions=1, internal=True)
 
     async def on_first_start(self) -> None:
         """Put the worker together, and begin what it does beside its streams."""

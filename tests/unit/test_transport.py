@@ -56,14 +56,15 @@ async def test_no_other_record_is_dropped(conductor: Any) -> None:
         await conductor.on_message(SimpleNamespace(tp=GONE, value=b"a command"))
 
 
-async def test_runs_that_wait_for_their_agent_outlast_the_recovery_of_tables() -> None:
+async def test_what_waits_for_its_agent_outlasts_the_recovery_of_tables() -> None:
     """Faust empties queues when that ends: of a run that was in one nobody would know until the shard's next run."""
     worker = MsrApp("msr-unit", msr=app.msr)
-    fausts, ours = (channel.clone(is_iterator=True) for channel in (worker.channel(), worker.cdc_channel()))
-    for channel in (fausts, ours):
-        channel.queue.put_nowait("a run")
+    given = worker.topic("fausts"), worker.cdc_channel(), worker.kept_topic("ours")
+    channels = [channel.clone(is_iterator=True) for channel in given]
+    for channel in channels:
+        channel.queue.put_nowait("a message")
     worker.flow_control.resume()
-    assert (fausts.queue.qsize(), ours.queue.qsize()) == (0, 1)
+    assert [channel.queue.qsize() for channel in channels] == [0, 1, 1]
 
 
 async def test_a_topic_that_is_gone_is_never_read_record_by_record() -> None:
