@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakSet
 
 import faust
 from aiokafka.admin import AIOKafkaAdminClient
@@ -36,9 +37,10 @@ class KeptTopic(faust.Topic):
 
     @property
     def queue(self) -> ThrowableQueue[Any]:
-        """Where they wait; what is of an earlier assignment must do no harm."""
+        """Where they wait; emptied when partitions are revoked: their next owner reads them."""
         if self._queue is None:
-            self._queue = self.app.FlowControlQueue(self.app.conf.stream_buffer_maxsize)
+            self._queue = self.app.FlowControlQueue(self.maxsize or self.app.conf.stream_buffer_maxsize)
+            self.app.kept_queues.add(self._queue)  # type: ignore[attr-defined]
         return self._queue
 
 
@@ -61,6 +63,7 @@ class MsrApp(faust.App):
     Attributes:
         runtime: what this worker is made of; there once it starts.
         cdc_topics: the CDC topics that there are now.
+        kept_queues: of the topics of which nothing may be missed.
         ask_owner: sends a command to a session's owner and waits for the answer; the agent brings it.
         cast_owner: sends one that nobody waits for.
     """
@@ -73,12 +76,14 @@ class MsrApp(faust.App):
     def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
         self.msr = msr
         self.cdc_topics: list[str] = []
+        self.kept_queues: WeakSet[ThrowableQueue[Any]] = WeakSet()
         self._read_in_runs: set[str] = set()
         self._metrics: metrics.Server | None = None
         super().__init__(*args, **kwargs)
+        self.on_partitions_revoked.connect(self._empty_kept)
 
     def is_cdc(self, topic: str) -> bool:
-        """Whether a topic is read in runs; also one that is gone, until the group has heard of it."""
+        """Whether a topic is read in runs: it is a CDC topic, or was one since this worker began."""
         return topic in self._read_in_runs
 
     def cdc_channel(self) -> CdcTopics:
@@ -88,6 +93,10 @@ class MsrApp(faust.App):
     def kept_topic(self, name: str) -> KeptTopic:
         """A topic of one partition, made if it is not there, of which no message may be missed."""
         return KeptTopic(self, topics=[name], key_serializer="raw", value_serializer="raw", partitions=1, internal=True)
+
+    async def _empty_kept(self, *_: Any, **__: Any) -> None:
+        for queue in self.kept_queues:
+            queue.clear()
 
     async def on_first_start(self) -> None:
         """Put the worker together, and begin what it does beside its streams."""

@@ -49,12 +49,21 @@ class RunThread(driver.AIOKafkaConsumerThread):
 
     def assignment(self) -> set[TP]:
         """What is assigned, looked at once: asked twice, as aiokafka does, it may be gone the second time."""
-        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001
-        assigned = subscription.assignment if subscription is not None else None
+        assigned = self._assigned()
         return {TP(*partition) for partition in assigned.tps} if assigned is not None else set()
 
+    def highwater(self, tp: TP) -> int | None:  # type: ignore[override]
+        """Where a partition's log ends, as far as was heard; looked at once likewise."""
+        assigned = self._assigned()
+        state = assigned.state_value(tp) if assigned is not None else None
+        return state.highwater if state is not None else None
+
+    def _assigned(self) -> Any:
+        subscription = self._ensure_consumer()._subscription.subscription  # noqa: SLF001
+        return subscription.assignment if subscription is not None else None
+
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's log of what seems to stand still reads this thread's state from another: metrics tell it instead."""
+        """Faust's log of what seems to stand still reads this thread's state from another: metrics tell the lag."""
 
     def release(self, session: Session) -> None:
         """One more run of a session is done with; callable from any thread."""
@@ -144,7 +153,7 @@ class RunThread(driver.AIOKafkaConsumerThread):
             return {}
         assigned = consumer.assignment()
         wanted, sessions = [], {}
-        for tp in tuple(active_partitions):  # Faust's own set, which its thread changes meanwhile
+        for tp in tuple(active_partitions):  # Faust's own set, which the event loop's thread changes meanwhile
             if tp not in assigned:
                 continue
             if not self.consumer.is_cdc(tp.topic):
@@ -162,6 +171,7 @@ class RunThread(driver.AIOKafkaConsumerThread):
             start, end = before[tp], _position(fetcher, tp)
             if start is not None and end is not None and end > start:
                 session.outstanding += 1
+                session.fetched_to = end
                 fetched[tp] = session, Run(start, end, fetched.get(tp, ()))
         return fetched
 

@@ -161,5 +161,6 @@ class MemoryFeed:
         records = [record for record in log.records if position <= record.offset < end]
         self._positions[session] = end
         session.outstanding += 1
+        session.fetched_to = end
         self._deliver(Delivery(session, Run(position, end, records)))
         return True

@@ -59,9 +59,14 @@ class RunConsumer(driver.Consumer):
                 self._read_offset[tp] = None  # a session may go back; gaps are the recorder's to see
                 yield tp, _message(tp, *fetched, generation)
             else:
-                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                self._note_end(tp)
                 for record in fetched:
                     yield tp, self._to_message(tp, record)
+
+    def _note_end(self, tp: TP) -> None:
+        end: int | None = self.highwater(tp)
+        if end is not None:
+            self.app.monitor.track_tp_end_offset(tp, end)
 
     def _new_offset(self, tp: TP) -> int | None:
         if not self.is_cdc(tp.topic):

@@ -13,6 +13,7 @@ class Session:
 
     Attributes:
         outstanding: runs fetched and not yet done with; fetching pauses while there are `LIMIT`.
+        fetched_to: the offset after what was fetched last; 0: nothing was.
     """
 
     LIMIT = 2
@@ -20,6 +21,7 @@ class Session:
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
         self.outstanding = 0
+        self.fetched_to = 0
 
 
 class Delivery:

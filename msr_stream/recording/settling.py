@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from msr_stream import instants, logs
 from msr_stream.instants import MINUTE, SECOND
-from msr_stream.recording.feed import Feed
+from msr_stream.recording.feed import Feed, Session
 from msr_stream.recording.opening import is_another
 from msr_stream.recording.progress import Progress, Shard
 from msr_stream.recording.recorder import Recorder
@@ -20,8 +20,8 @@ log = logs.get(__name__)
 
 #: Settled instants are raised by at least this, microseconds.
 _STEP = SECOND // 4
-#: An idle shard that is short of its log's end for so long is opened again: a run was lost on its way, microseconds.
-_STANDSTILL = 5 * SECOND
+#: A run that was fetched so long ago and has not come is lost, microseconds.
+_LOST = 5 * SECOND
 
 
 class Settler:
@@ -42,7 +42,7 @@ class Settler:
         self._recorder, self._feed, self._settled, self._clock = recorder, feed, settled, clock
         self._look = look
         self._markers: dict[str, int] = {}
-        self._short: dict[Shard, tuple[int, int]] = {}  # next offset, and since when
+        self._awaited: dict[tuple[Session, int], int] = {}  # since when
 
     async def tick(self) -> None:
         """Read the markers, then look for topics, then ask for the ends of the logs, then settle what is flushed.
@@ -79,10 +79,9 @@ class Settler:
                 recorder.doubt("the log may not be the one that was recorded")
             elif recorder.idle and progress.next_offset >= ends[shard]:
                 ready[shard] = instant
-            elif recorder.idle and self._stands_still(shard, progress.next_offset, asked_at):
-                recorder.doubt("it stands still short of its log's end")
             elif not recorder.commands.due:
                 recorder.deriver.settle_target = (ends[shard], instant)
+        self._doubt_what_does_not_come(owned, asked_at)
         await self._settle(ready)
 
     async def silence(self) -> None:
@@ -98,14 +97,14 @@ class Settler:
         # Times of a clock that is far ahead are lowered to ours when they are recorded: so is its marker.
         return (marker if marker <= asked_at + MINUTE else asked_at) - self._grace
 
-    def _stands_still(self, shard: Shard, next_offset: int, now: int) -> bool:
-        """Whether nothing has come of an idle shard for long: its next run would show a gap, but may never come."""
-        offset, since = self._short.get(shard, (None, now))
-        if offset == next_offset and now - since >= _STANDSTILL:
-            del self._short[shard]
-            return True
-        self._short[shard] = next_offset, since if offset == next_offset else now
-        return False
+    def _doubt_what_does_not_come(self, owned: Mapping[Shard, ShardRecorder], now: int) -> None:
+        """Have shards opened again of which a run was lost: their next run would show the gap, but may never come."""
+        awaited = {shard: run for shard, recorder in owned.items() if (run := recorder.awaited) is not None}
+        self._awaited = {run: self._awaited.get(run, now) for run in awaited.values()}
+        for shard, run in awaited.items():
+            if now - self._awaited[run] >= _LOST:
+                log.warning("a run was lost on its way, it is read again", shard=str(shard), offset=run[1])
+                owned[shard].doubt("a run was lost on its way")
 
     async def _settle(self, ready: Mapping[Shard, int]) -> None:
         """Raise idle shards, all in one statement, each locked against its own recorder meanwhile."""

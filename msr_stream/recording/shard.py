@@ -64,6 +64,13 @@ class ShardRecorder:
         busy = self._flushing is not None or not self._queue.empty() or self.lock.locked()
         return self.progress is not None and not busy
 
+    @property
+    def awaited(self) -> tuple[Session, int] | None:
+        """What an idle shard waits for, its session and the offset, if it was fetched: on its way, or lost."""
+        session = self._session
+        fetched = session is not None and session.fetched_to > self._next_fetch
+        return (session, self._next_fetch) if session is not None and fetched and self.idle else None
+
     def doubt(self, reason: str) -> None:
         """The log or the progress may not be what they were: open the shard again, which finds out."""
         self._queue.put_nowait(Reopen(reason))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,25 +61,45 @@ async def test_partitions_that_go_while_they_are_gone_through_end_no_fetch() -> 
     assert active == set()
 
 
-def test_an_assignment_that_goes_while_it_is_looked_at_is_one_or_none() -> None:
-    class Subscription:
-        looks = 0
+class Subscription:
+    """One whose assignment goes once it was looked at, as another thread may make it."""
 
-        @property
-        def assignment(self) -> Any:
-            self.looks += 1
-            return SimpleNamespace(tps={A}) if self.looks == 1 else None
+    looks = 0
 
+    @property
+    def assignment(self) -> Any:
+        """What is assigned, the first time."""
+        self.looks += 1
+        states = {A: SimpleNamespace(highwater=7)}
+        return SimpleNamespace(tps={A}, state_value=states.get) if self.looks == 1 else None
+
+
+@pytest.mark.parametrize(
+    ("look", "seen"),
+    [(lambda thread: thread.assignment(), [{A}, set()]), (lambda thread: thread.highwater(A), [7, None])],
+)
+def test_an_assignment_that_goes_while_it_is_looked_at_is_one_or_none(
+    look: Callable[[Any], Any], seen: list[Any]
+) -> None:
     consumer = SimpleNamespace(_subscription=SimpleNamespace(subscription=Subscription()))
     thread = run_thread(_ensure_consumer=lambda: consumer)
-    assert [thread.assignment(), thread.assignment()] == [{A}, set()]
+    assert [look(thread), look(thread)] == seen
 
 
 async def test_room_is_made_in_the_thread_that_takes_it() -> None:
     """Two threads that count in one number may lose a step, and a shard that has no room is never read again."""
-    session, changed = Session(Shard(*A)), asyncio.Event()
+    writers: list[int] = []
+
+    class Watched(Session):
+        def __setattr__(self, name: str, value: Any) -> None:
+            writers.append(threading.get_ident())
+            super().__setattr__(name, value)
+
+    session, changed = Watched(Shard(*A)), asyncio.Event()
     session.outstanding = Session.LIMIT
+    writers.clear()
     thread = run_thread(thread_loop=asyncio.get_running_loop(), _changed=changed)
     await asyncio.to_thread(thread.release, session)
     await asyncio.wait_for(changed.wait(), 60)
     assert session.outstanding == Session.LIMIT - 1
+    assert writers == [threading.get_ident()]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from agents.recorder import assigned
 from msr_stream.app import MsrApp, app
 from msr_stream.errors import MsrError
 from msr_stream.recording.feed import Delivery, Session
@@ -32,6 +33,10 @@ class Released:
 def conductor() -> Any:
     """A conductor that no topic has a channel in."""
     return RunConductor(SimpleNamespace(consumer=Released(), client_only=False))  # type: ignore[arg-type]
+
+
+def test_a_worker_has_such_a_conductor() -> None:
+    assert isinstance(app.topics, RunConductor)
 
 
 async def test_a_run_whose_topic_is_gone_is_dropped_and_its_session_has_room_again(conductor: Any) -> None:
@@ -67,6 +72,14 @@ async def test_what_waits_for_its_agent_outlasts_the_recovery_of_tables() -> Non
     assert [channel.queue.qsize() for channel in channels] == [0, 1, 1]
 
 
+async def test_what_waits_for_its_agent_is_its_next_owners_once_partitions_are_revoked() -> None:
+    worker = MsrApp("msr-unit", msr=app.msr)
+    channel = worker.cdc_channel().clone(is_iterator=True)
+    channel.queue.put_nowait("a run")
+    await worker.on_partitions_revoked.send({GONE})
+    assert channel.queue.empty()
+
+
 async def test_a_topic_that_is_gone_is_never_read_record_by_record() -> None:
     """The group gives it back later than discovery sees it go: a record of it would end the recorder's agent."""
     worker = MsrApp("msr-unit", msr=app.msr)
@@ -76,3 +89,12 @@ async def test_a_topic_that_is_gone_is_never_read_record_by_record() -> None:
     assert worker.cdc_topics == []
     assert worker.is_cdc(GONE.topic)
     assert not worker.is_cdc("msr-commands")
+
+
+async def test_of_a_topic_that_is_gone_nothing_is_recorded() -> None:
+    """The group may still give it; asking for the ends of its logs would go on until it is back."""
+    given: list[Shard] = []
+    recorder = SimpleNamespace(assign=given.extend)
+    worker = SimpleNamespace(runtime=SimpleNamespace(recorder=recorder), cdc_topics=["d.s.u"])
+    await assigned(worker, {GONE, TP("d.s.u", 1)})
+    assert given == [Shard("d.s.u", 1)]

@@ -1,6 +1,6 @@
 -- The settled instant: raised by each shard's owner, read by every answer.
--- Who writes several shards at once holds them in their order first, here and elsewhere: two that begin with each other's
--- last one would wait for ever.
+-- Who writes several shards at once holds them in their order first, here and elsewhere: of two that begin with each other's
+-- last one the database would end one.
 
 -- name: newest_markers
 -- The newest marker of every source that sends them.
