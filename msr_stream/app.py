@@ -17,7 +17,7 @@ from faust.web.base import BlueprintManager
 from mode.utils.objects import cached_property
 from mode.utils.queues import ThrowableQueue
 
-from msr_stream import brokers, logs, metrics, settings
+from msr_stream import brokers, kafka_connection, logs, metrics, settings
 from msr_stream.errors import SettingsError
 from msr_stream.kafka_feed import KafkaFeed
 from msr_stream.replies import Replies
@@ -74,6 +74,7 @@ class MsrApp(faust.App):
     _reply_consumer = cached_property(lambda self: Replies(self, loop=self.loop, beacon=self.beacon))
 
     def __init__(self, *args: Any, msr: settings.Settings, **kwargs: Any) -> None:
+        kafka_connection.install()
         self.msr = msr
         self.cdc_topics: list[str] = []
         self.kept_queues: WeakSet[ThrowableQueue[Any]] = WeakSet()

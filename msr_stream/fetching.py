@@ -19,6 +19,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from msr_stream.errors import MsrError
 from msr_stream.recording.feed import Session
 from msr_stream.recording.progress import Run, Shard
 
@@ -134,6 +135,7 @@ class RunThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher  # noqa: SLF001
         if consumer._closed or fetcher._closed:  # noqa: SLF001
             raise ConsumerStoppedError
+        _check_alive(consumer)
         self._changed = self._changed or asyncio.Event()
         deadline = asyncio.get_running_loop().time() + (timeout or 0)
         with fetcher._subscriptions.fetch_context():  # noqa: SLF001
@@ -186,6 +188,19 @@ class RunThread(driver.AIOKafkaConsumerThread):
             waiter.result()  # raises authorization errors
         else:
             waiter.cancel()
+
+
+def _check_alive(consumer: Any) -> None:
+    """A task of aiokafka's that has ended is missed by those alone who wait for it, for ever: better begin anew.
+
+    Raises:
+        MsrError: one has ended.
+    """
+    tasks = {"metadata": consumer._client._sync_task, "the group": consumer._coordinator._coordination_task}  # noqa: SLF001
+    for what, task in tasks.items():
+        if task is not None and task.done():
+            why = None if task.cancelled() else task.exception()
+            raise MsrError(f"nobody looks after {what} any more in the broker's client: {why!r}")
 
 
 def _position(fetcher: Any, tp: TP) -> int | None:

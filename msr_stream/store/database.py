@@ -38,6 +38,10 @@ PASSING = (
 )
 
 
+#: What uvloop says of a connection that the other end has closed, before asyncpg has heard of it.
+_CLOSED = "the handler is closed"
+
+
 class Database:
     """The pools of one worker.
 
@@ -226,6 +230,10 @@ class Database:
             try:
                 return await work()
             except PASSING as error:
+                self._say(what, error)
+            except RuntimeError as error:
+                if _CLOSED not in str(error):
+                    raise
                 self._say(what, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 3.0)
