@@ -68,8 +68,9 @@ class ShardRecorder:
     def awaited(self) -> tuple[Session, int] | None:
         """What an idle shard waits for, its session and the offset, if it was fetched: on its way, or lost."""
         session = self._session
-        fetched = session is not None and session.fetched_to > self._next_fetch
-        return (session, self._next_fetch) if session is not None and fetched and self.idle else None
+        if session is None or session.fetched_to <= self._next_fetch or not self.idle:
+            return None
+        return session, self._next_fetch
 
     def doubt(self, reason: str) -> None:
         """The log or the progress may not be what they were: open the shard again, which finds out."""

@@ -229,10 +229,8 @@ class Database:
         while True:
             try:
                 return await work()
-            except PASSING as error:
-                self._say(what, error)
-            except RuntimeError as error:
-                if _CLOSED not in str(error):
+            except (*PASSING, RuntimeError) as error:
+                if isinstance(error, RuntimeError) and _CLOSED not in str(error):
                     raise
                 self._say(what, error)
             await asyncio.sleep(pause)
