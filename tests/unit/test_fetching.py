@@ -103,3 +103,20 @@ async def test_room_is_made_in_the_thread_that_takes_it() -> None:
     await asyncio.wait_for(changed.wait(), 60)
     assert session.outstanding == Session.LIMIT - 1
     assert writers == [threading.get_ident()]
+
+
+async def test_a_session_knows_how_far_it_was_fetched() -> None:
+    """By that a run that is lost is told from one that has not been fetched yet."""
+    state, session = SimpleNamespace(position=3, has_valid_position=True), Session(Shard(*A))
+
+    async def fetched_records(*_: Any, **__: Any) -> Mapping[TP, Any]:
+        state.position = 7
+        return {A: ["a record"]}
+
+    assignment = SimpleNamespace(state_value=lambda _: state)
+    subscriptions = SimpleNamespace(reassignment_in_progress=False, subscription=SimpleNamespace(assignment=assignment))
+    fetcher = SimpleNamespace(_subscriptions=subscriptions, fetched_records=fetched_records)
+    thread = run_thread(consumer=SimpleNamespace(is_cdc=lambda _: True), sessions={Shard(*A): session})
+    fetched = await thread._drain(SimpleNamespace(assignment=lambda: {A}), fetcher, {A}, None)
+    assert fetched[A] == (session, (3, 7, ["a record"]))
+    assert session.fetched_to == 7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,10 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from msr_stream.app import app
 from msr_stream.errors import MsrError
-from msr_stream.fetching import _check_alive
-from msr_stream.kafka_connection import Connection, install
+from msr_stream.fetching import RunThread
+from msr_stream.kafka_connection import Connection
 
 
 class ClosedWriter:
@@ -39,9 +41,8 @@ async def test_a_connection_that_is_closed_is_an_error_of_the_brokers(send: str,
     assert not connection.connected()
 
 
-def test_every_client_uses_such_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conn, "AIOKafkaConnection", conn.AIOKafkaConnection)
-    install()
+def test_every_client_of_a_worker_uses_such_connections() -> None:
+    assert app.conf.id == "msr"
     assert conn.AIOKafkaConnection is Connection
 
 
@@ -53,13 +54,21 @@ async def test_a_client_of_which_a_part_has_ended_is_not_waited_for() -> None:
     running, ended = asyncio.ensure_future(asyncio.sleep(60)), asyncio.ensure_future(_fails())
     await asyncio.wait({ended})
 
-    def consumer(metadata: Any, group: Any) -> Any:
-        client, coordinator = SimpleNamespace(_sync_task=metadata), SimpleNamespace(_coordination_task=group)
-        return SimpleNamespace(_client=client, _coordinator=coordinator)
+    async def fetch(metadata: Any, group: Any) -> Any:
+        thread = RunThread.__new__(RunThread)
+        thread.__dict__ |= {"sessions": {}, "_changed": None, "consumer": SimpleNamespace(flow_active=True)}
+        subscriptions = SimpleNamespace(fetch_context=contextlib.nullcontext, reassignment_in_progress=True)
+        consumer = SimpleNamespace(
+            _closed=False,
+            _fetcher=SimpleNamespace(_closed=False, _subscriptions=subscriptions),
+            _client=SimpleNamespace(_sync_task=metadata),
+            _coordinator=SimpleNamespace(_coordination_task=group),
+        )
+        return await thread._fetch_records(consumer, set())
 
-    _check_alive(consumer(running, running))
+    assert await fetch(running, running) == {}
     with pytest.raises(MsrError, match=r"nobody looks after metadata .*why"):
-        _check_alive(consumer(ended, running))
+        await fetch(ended, running)
     with pytest.raises(MsrError, match="nobody looks after the group"):
-        _check_alive(consumer(running, ended))
+        await fetch(running, ended)
     running.cancel()

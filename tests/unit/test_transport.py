@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from agents.notifications import snapshot_notifications
 from agents.recorder import assigned
-from msr_stream.app import MsrApp, app
+from msr_stream.app import KeptTopic, MsrApp, app
 from msr_stream.errors import MsrError
 from msr_stream.recording.feed import Delivery, Session
 from msr_stream.recording.progress import Run, Shard
@@ -70,6 +71,10 @@ async def test_what_waits_for_its_agent_outlasts_the_recovery_of_tables() -> Non
         channel.queue.put_nowait("a message")
     worker.flow_control.resume()
     assert [channel.queue.qsize() for channel in channels] == [0, 1, 1]
+
+
+def test_so_do_notifications_of_snapshots() -> None:
+    assert isinstance(snapshot_notifications.channel, KeptTopic)
 
 
 async def test_what_waits_for_its_agent_is_its_next_owners_once_partitions_are_revoked() -> None:
