@@ -20,6 +20,19 @@ async function faultsOf(page: Page): Promise<string[]> {
   return wide ? [...found, 'the page is wider than the screen'] : found;
 }
 
+/** What of the page is hard to read while the pointer is on one of its buttons or rows, that pressed or not. */
+async function hardToReadUnderPointer(page: Page): Promise<string[]> {
+  const found: string[] = [];
+  const buttons = page.locator('main button:enabled:not([role="grid"] *)').filter({ visible: true });
+  expect(await buttons.count()).toBeGreaterThan(10);
+  for (const one of [...(await buttons.all()), page.getByRole('row').nth(2)]) {
+    await one.hover();
+    const { violations } = await new AxeBuilder({ page }).withRules(['color-contrast']).analyze();
+    found.push(...violations.flatMap(({ nodes }) => nodes.map((node) => node.html)));
+  }
+  return found;
+}
+
 async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env['MSR_PICTURES'];
   if (folder) await page.screenshot({ path: `${folder}/${name.replaceAll(' ', '-')}.png` });
@@ -53,6 +66,18 @@ describe('for everybody, light and dark, wide and narrow', () => {
       await look(tab);
     }
     expect(faults).toEqual({});
+    await page.context().close();
+  }, 300_000);
+
+  it('what the pointer is on can be read, also where it is switched on', async () => {
+    const { page } = await visit(browser, 'alice');
+    await expect.poll(() => page.getByRole('row').count(), soon).toBeGreaterThan(5);
+    const cluster = page.getByRole('button', { name: 'Cluster', exact: true });
+    if ((await cluster.getAttribute('aria-pressed')) !== 'true') await cluster.click();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await hardToReadUnderPointer(page)).toEqual([]);
+    }
     await page.context().close();
   }, 300_000);
 });
