@@ -7,7 +7,8 @@ removed nobody can tell any more; then a lower sequence and an earlier time than
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from msr_stream.records.change import Change, Command, DeadLetter, Decoded, Identity, Marker
@@ -26,6 +27,10 @@ class Predecessor(NamedTuple):
     copy: bool = False
     deleted: str | None = None
     lsn: int | None = None
+
+
+#: After what is no delete and no copy.
+_NO_PREDECESSOR = Predecessor()
 
 
 class Sifted(NamedTuple):
@@ -83,8 +88,8 @@ def candidates(
 
 def sift(
     decoded: Sequence[Decoded],
-    asked: Container[Identity],
-    recorded: Container[Identity],
+    asked: AbstractSet[Identity],
+    recorded: AbstractSet[Identity],
     last: CaptureSequence | None,
     newest: int | None,
     predecessor: Predecessor,
@@ -126,8 +131,8 @@ class _Sieve:
 
     def __init__(
         self,
-        asked: Container[Identity],
-        recorded: Container[Identity],
+        asked: AbstractSet[Identity],
+        recorded: AbstractSet[Identity],
         last: CaptureSequence | None,
         newest: int | None,
         predecessor: Predecessor,
@@ -153,7 +158,7 @@ class _Sieve:
             self.predecessor = Predecessor(copy=True, lsn=change.lsn)
         else:
             self.changes.append(change)
-            self.predecessor = Predecessor(deleted=change.entity_id if change.op == "d" else None)
+            self.predecessor = Predecessor(deleted=change.entity_id) if change.op == "d" else _NO_PREDECESSOR
 
     def command(self, command: Command) -> None:
         """Keep a command, unless it is a copy."""
@@ -161,7 +166,7 @@ class _Sieve:
             self.copies += 1
         else:
             self.commands.append(command)
-        self.predecessor = Predecessor()
+        self.predecessor = _NO_PREDECESSOR
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a dead letter, unless it is a copy."""
@@ -179,14 +184,15 @@ class _Sieve:
         change.follows = self.predecessor.lsn
         if self.predecessor.deleted != change.entity_id:
             self.changes.append(change)
-        self.predecessor = Predecessor()
+        self.predecessor = _NO_PREDECESSOR
 
     def _is_new(self, change: Change | Command) -> bool:
-        sequence, identity = change.sequence, change.identity
+        sequence = change.sequence
         higher = sequence is not None and (self.last is None or sequence > self.last)
+        identity = change.identity if self._asked or self._seen else None  # mostly nothing had to be asked
         if identity in self._seen or (identity in self._asked and identity in self._recorded):
             return False
-        if self._is_from_removed(change):
+        if not higher and self._is_from_removed(change):
             return False
         if higher:
             self.last = sequence

@@ -7,6 +7,7 @@ filled in afterwards (`completion`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from msr_stream.instants import MINUTE
@@ -86,11 +87,13 @@ def fold(
         latest[entity] = event
         live = change.op != "d"
         live_delta += live - before.live
-        known[entity] = _KNOWN.setdefault((live, tenant), Known(live, tenant))
+        known[entity] = _known(live, tenant)
     return Folded(events, known, live_delta, copies)
 
 
-_KNOWN: dict[tuple[bool, str | None], Known] = {}
+@lru_cache(maxsize=4096)  # one for all entities of a tenant
+def _known(live: bool, tenant: str | None) -> Known:
+    return Known(live, tenant)
 
 
 def _from_recalled(last: Recalled | None) -> Known:

@@ -178,7 +178,10 @@ class ShardRecorder:
                 raise Reopen("the record flushed last is another one now", made_anew=True)
             self._opened.verified = True
             self.deriver.follow(first)
-        return [record for record in run.records if record.offset >= self.progress.next_offset]
+        first_wanted = self.progress.next_offset
+        if not run.records or run.records[0].offset >= first_wanted:
+            return run.records
+        return [record for record in run.records if record.offset >= first_wanted]
 
     async def _check_topic(self) -> None:
         """The same id, asked for after the run was fetched, proves that it came from the log that was recorded.

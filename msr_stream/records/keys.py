@@ -44,19 +44,19 @@ def no_key() -> RecordError:
 
 
 def _values(key: bytes) -> list[str]:
-    if not key.lstrip().startswith(b"{"):
+    if key[:1] != b"{" and key.lstrip()[:1] != b"{":
         value = _any.decode(key)
         return [] if bytes(value) == b"null" else [value_text(value)]
     fields = _fields.decode(key)
     if len(fields) == 2 and "schema" in fields and "payload" in fields:
         return _values(bytes(fields["payload"]))
-    return [value_text(value) for value in fields.values()]
+    return list(map(value_text, fields.values()))
 
 
 def value_text(value: msgspec.Raw) -> str:
     """A JSON value as text: strings without quotes, everything else as it was written."""
     raw = bytes(value)
-    return _text.decode(raw) if raw.startswith(b'"') else raw.decode()
+    return _text.decode(raw) if raw[:1] == b'"' else raw.decode()
 
 
 def key_columns(entity: str, fields: Mapping[str, msgspec.Raw]) -> list[str]:
