@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { endSessions, launch, prepared, soon, visit } from './browser';
+import { endSessions, launch, opened, prepared, soon, visit } from './browser';
 
 let browser: Browser;
 beforeAll(async () => void (browser = await launch()));
@@ -84,7 +84,7 @@ describe('administration', () => {
     expect(troubles).toEqual([]);
 
     // What is recorded is there to be replayed.
-    const again = await visit(browser, 'alice', '?entity=ops.notice:3');
+    const again = await opened(browser, 'alice', '?entity=ops.notice:3');
     await again.page.keyboard.press('f');
     const inspector = again.page.getByRole('region', { name: 'Selected entity' });
     await expect.poll(() => inspector.innerText(), soon).toContain('unwanted');

@@ -127,10 +127,8 @@ describe('the map', () => {
     expect(await trailPixels(page, colour)).toBe(0);
     await choice(page, /^Trail/).selectOption('1 min');
     await expect.poll(() => words(page), soon).toContain('trails of 1;');
-    await expect.poll(() => trailPixels(page, colour), soon).toBeGreaterThan(0);
-    const far = await trailPixels(page, colour);
     await closeUp(page, 3); // far away, the ring and a name may cover a trail
-    await expect.poll(() => trailPixels(page, colour), soon).toBeGreaterThan(2 * far);
+    await expect.poll(() => trailPixels(page, colour), soon).toBeGreaterThan(20);
     const short = await trailPixels(page, colour);
     await choice(page, /^Trail/).selectOption('5 min');
     await expect.poll(() => trailPixels(page, colour), soon).toBeGreaterThan(1.5 * short);

@@ -52,6 +52,17 @@ describe('the time bar', () => {
     expect(Number(bar().getAttribute('aria-valuenow'))).toBe(1800);
   });
 
+  it('moves its marks as the recording grows; none is taken away and made anew', async () => {
+    const mark = document.querySelector('.track .settled')!;
+    const made: Node[] = [];
+    const watching = new MutationObserver((changes) => made.push(...changes.flatMap((one) => [...one.addedNodes])));
+    watching.observe(document.querySelector('.track')!, { childList: true });
+    replay.range = { ...RANGE, end: RANGE.end + MINUTE };
+    await tick();
+    watching.disconnect();
+    expect([document.querySelector('.track .settled'), made]).toEqual([mark, []]);
+  });
+
   it('says what it shows beside the bars: how far it is settled, what is buffered, where there are gaps', async () => {
     const said = (): string => screen.getByRole('list', { name: 'What the time bar shows' }).textContent ?? '';
     expect(said()).toMatch(/Settled up to Wed 25 Nov 2026, 13:00:00 UTC; the live edge is 2 s later/);

@@ -54,10 +54,13 @@ export class Playhead {
     this.playing = true;
   }
 
+  /** Stand, and show exactly what was then: while it plays the world is drawn less often than the playhead moves. */
   pause(): void {
+    const wasMoving = this.playing || this.following;
     this.playing = false;
     this.following = false;
     this.waiting = false;
+    if (wasMoving) this.show();
   }
 
   toggle(): void {
@@ -133,9 +136,9 @@ export class Playhead {
 
   #reachEnd(last: Instant, first: Instant): void {
     if (this.looping) return this.move(first);
-    this.move(last);
     this.playing = false;
     this.following = this.direction > 0 && last === this.range?.end;
+    this.move(last);
   }
 
   async #skip(): Promise<void> {

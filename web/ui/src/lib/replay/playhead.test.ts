@@ -95,6 +95,22 @@ describe('the playhead', () => {
     expect(scene.playhead).toBe(START + MINUTE - 9 * SECOND);
   });
 
+  it('shows what was at the moment at which it is stopped, not at that of the last picture', () => {
+    for (const [go, stop] of [
+      [() => scene.play(), () => scene.pause()],
+      [() => scene.play(), () => scene.toggle()],
+      [() => scene.follow(), () => scene.toggle()],
+    ] as const) {
+      go();
+      scene.pass(250, 5);
+      stop();
+      expect(scene.wishes.at(-1)).toMatchObject({ at: scene.playhead, speed: 0 });
+    }
+    const asked = scene.wishes.length;
+    scene.pause();
+    expect(scene.wishes.length).toBe(asked);
+  });
+
   it('keeps its speed within what there is, and itself within the range', () => {
     scene.setSpeed(1e9);
     expect(scene.speed).toBe(FASTEST);

@@ -63,11 +63,12 @@ export class Replay extends Ranging {
     this.#ends.push(this.engine.listen((told) => this.#hear(told)));
   }
 
-  /** Learn what there is and show a moment of it: the given one, or the newest. */
+  /** Learn what there is and show a moment of it: the given one, or the newest; who asked meanwhile to follow, does. */
   async open(at?: Instant): Promise<void> {
     await this.refresh();
     await this.attempt(() => this.configure());
-    if (this.range) this.seek(at ?? this.range.end);
+    if (this.following) this.follow();
+    else if (this.range) this.seek(at ?? this.range.end);
     this.#ends.push(this.run());
     await this.attempt(() => this.#bookmarks.read());
   }
@@ -180,9 +181,6 @@ export class Replay extends Ranging {
       case 'progress':
         this.loading = told.loading;
         this.progress = told.progress;
-        break;
-      case 'settled':
-        if (this.range && told.until > this.range.end) this.range = { ...this.range, end: told.until };
         break;
       case 'failed':
         this.fail(MsrError.fromJSON(told.error));

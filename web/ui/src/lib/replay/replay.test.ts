@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MadeEngine, madeReplay } from '../components/testing';
-import { CLIP, CountingServer, givenReplay, RANGE } from '../timebar/given';
+import { CLIP, CountingServer, givenReplay, newReplay, RANGE } from '../timebar/given';
 
 const TABLES = [
   {
@@ -63,6 +63,17 @@ describe('a clip', () => {
     await replay.setFilters({ clip: 'gone' });
     expect([replay.error?.message, replay.range]).toEqual(['there is no such clip', RANGE]);
     expect(replay.filters.clip).toBeUndefined();
+    replay.close();
+  });
+});
+
+describe('what is asked for while it opens', () => {
+  it('to follow what is recorded is not forgotten for the moment that it opens at', async () => {
+    const replay = newReplay();
+    const opening = replay.open(RANGE.start);
+    replay.follow();
+    await opening;
+    expect([replay.following, replay.playhead]).toEqual([true, RANGE.end]);
     replay.close();
   });
 });

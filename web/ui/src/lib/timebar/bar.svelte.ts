@@ -8,7 +8,7 @@ import { TimeView } from './view.svelte';
 
 /** What the parts of one time bar share. */
 export class TimeBarState {
-  readonly view = new TimeView();
+  readonly view: TimeView = new TimeView(() => this.bounds);
   readonly colours = new Colours();
   readonly loader: ActivityLoader;
   readonly replay: Replay;

@@ -87,9 +87,14 @@ function silentEngine(): EnginePort {
 
 const still: Ticker = { now: () => 0, start: () => () => undefined };
 
+/** It is not open yet. */
+export function newReplay(server = new CountingServer()): Replay {
+  return new Replay({ client: server.client, engine: silentEngine(), ticker: still });
+}
+
 /** It is open, and stands in the middle of its hour. */
 export async function givenReplay(server = new CountingServer(), filters: Filters = {}): Promise<Replay> {
-  const replay = new Replay({ client: server.client, engine: silentEngine(), ticker: still });
+  const replay = newReplay(server);
   replay.filters = filters;
   await replay.open(START + HOUR / 2);
   return replay;

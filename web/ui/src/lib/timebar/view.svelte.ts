@@ -3,11 +3,13 @@ import { lengthOf, panned, showing, within, WIDEST, zoomed } from './scale';
 
 /** Which stretch of the recording a time bar shows: the whole of it until somebody looks closer. */
 export class TimeView {
-  /** All there is to see. */
-  bounds = $state.raw<Interval>({ start: 0, end: 0 });
   #chosen = $state.raw<Interval | null>(null);
   width = $state(0);
 
+  /** @param allOf what there is to see, by now; what is shown grows with it at once, so that nothing of it is lost and found */
+  constructor(private readonly allOf: () => Interval) {}
+
+  readonly bounds = $derived.by(() => this.allOf());
   readonly shown: Interval = $derived(this.#chosen ? within(this.#chosen, this.bounds) : this.#newest());
   readonly whole = $derived(lengthOf(this.shown) >= lengthOf(this.bounds));
   readonly scale = $derived({ ...this.shown, width: this.width });

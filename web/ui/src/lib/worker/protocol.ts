@@ -179,7 +179,6 @@ export type Told =
   | { readonly kind: 'frame'; readonly wish: number; readonly frame: Frame }
   | { readonly kind: 'buffered'; readonly intervals: readonly Interval[]; readonly bytes: number }
   | { readonly kind: 'progress'; readonly loading: boolean; readonly progress: Progress }
-  | { readonly kind: 'settled'; readonly until: Instant }
   /** Loading has failed; it is tried again, if that can help. */
   | { readonly kind: 'failed'; readonly error: SentError; readonly retryIn: number | null }
   | { readonly kind: 'recovered' }
