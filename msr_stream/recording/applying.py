@@ -80,7 +80,7 @@ class Applier:
 
 def _first_waiting(decoded: Sequence[Decoded], old_states: Mapping[OldKey, OldState]) -> Cut | None:
     """Before the first change that must wait for its old entity."""
-    if not any(isinstance(item, Change) and item.old_entity is not None for item in decoded):
+    if not any(isinstance(item, Change) and item.old_entity is not None and item.incomplete for item in decoded):
         return None
     changes = [(index, item) for index, item in enumerate(decoded) if item.__class__ is Change]
     found = first_waiting([change for _, change in changes], old_states)

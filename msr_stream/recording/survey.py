@@ -46,8 +46,6 @@ def survey(changes: Iterable[Change], cache: EntityCache) -> Survey:
 
 def first_waiting(changes: Sequence[Change], old_states: Mapping[OldKey, OldState]) -> int | None:
     """Index of the first change whose unchanged values only the entity under its old key has, elsewhere."""
-    if not any(change.old_entity is not None and change.incomplete for change in changes):
-        return None
     deleted: set[tuple[Entity, int | None]] = set()
     for index, change in enumerate(changes):
         if change.op == "d":

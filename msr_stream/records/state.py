@@ -48,6 +48,7 @@ def clean(raw: bytes) -> bytes:
             raise RecordError("NOT_UTF8", f"the row is not UTF-8: {error}") from error
     if _BACKSLASH in raw and b"\\u0000" in raw and _NUL.search(raw):
         raise RecordError("NUL_CHARACTER", "the row holds \\u0000, which PostgreSQL cannot store as text")
+    # Most rows hold plain values: their only bracket is the first one, and nothing needs to be counted.
     if (_BRACKET in raw or raw.rfind(b"{") > 0) and raw.count(b"[") + raw.count(b"{") > _BRACKETS:
         _check_depth(raw)
     return raw

@@ -98,32 +98,3 @@ async def test_other_statements_have_a_limit_of_their_own(settings: Settings) ->
         assert caught.value.headers["Retry-After"] == "2"
         async with w.database.serving() as connection:
             assert await connection.fetchval("SHOW statement_timeout") == "15s"
-
-
-async def test_a_recorders_connection_is_given_back_without_a_word(settings: Settings) -> None:
-    """A round trip less for each flush; what was begun on it is ended all the same."""
-    async with world(settings) as w:
-
-        async def doing() -> list[tuple[str, str]]:
-            asked = "SELECT state, query FROM pg_stat_activity WHERE pid = $1"
-            async with w.database.serving() as looking:
-                return [(row["state"], row["query"]) for row in await looking.fetch(asked, server_pid)]
-
-        async with w.database.recording() as connection:
-            server_pid = connection.get_server_pid()
-            await connection.execute("SELECT 'the last word'")
-        assert await doing() == [("idle", "SELECT 'the last word'")]
-
-        async def cut_short() -> None:
-            async with w.database.recording() as connection:
-                assert connection.get_server_pid() == server_pid
-                await connection.transaction().start()
-                begun.set()
-                await asyncio.sleep(60)
-
-        begun = asyncio.Event()
-        working = asyncio.create_task(cut_short())
-        await begun.wait()
-        working.cancel()
-        await asyncio.wait({working})
-        assert await doing() in ([], [("idle", "ROLLBACK")])

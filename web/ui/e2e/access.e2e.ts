@@ -20,7 +20,7 @@ async function faultsOf(page: Page): Promise<string[]> {
   return wide ? [...found, 'the page is wider than the screen'] : found;
 }
 
-/** What of the page is hard to read while the pointer is on one of its buttons or rows, that pressed or not. */
+/** What of the page is hard to read while the pointer is on one of its buttons, or on a row. */
 async function hardToReadUnderPointer(page: Page): Promise<string[]> {
   const found: string[] = [];
   const buttons = page.locator('main button:enabled:not([role="grid"] *)').filter({ visible: true });

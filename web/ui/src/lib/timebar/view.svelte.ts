@@ -5,14 +5,13 @@ import { lengthOf, panned, showing, within, WIDEST, zoomed } from './scale';
 export class TimeView {
   #chosen = $state.raw<Interval | null>(null);
   width = $state(0);
-
-  /** @param allOf what there is to see, by now; what is shown grows with it at once, so that nothing of it is lost and found */
-  constructor(private readonly allOf: () => Interval) {}
-
+  /** All there is to see by now; what is shown grows with it at once. */
   readonly bounds = $derived.by(() => this.allOf());
   readonly shown: Interval = $derived(this.#chosen ? within(this.#chosen, this.bounds) : this.#newest());
   readonly whole = $derived(lengthOf(this.shown) >= lengthOf(this.bounds));
   readonly scale = $derived({ ...this.shown, width: this.width });
+
+  constructor(private readonly allOf: () => Interval) {}
 
   /** The whole again; as it grows, so does what is shown. */
   fit(): void {
